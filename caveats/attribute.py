@@ -1,0 +1,162 @@
+"""The types of attribute: which operators each has, how its values read, and when a fact meets them.
+
+A type only ever refuses. Its three methods are the whole contract:
+
+- ``operand(operator, items)`` reads a caveat's values, or raises ValueError;
+- ``fact(value)`` reads what a request says, or raises TypeError or ValueError (a caller's mistake);
+- ``refusal(operator, operand, fact)`` gives the reason why the fact does not meet the operand, else None.
+
+Facts and operands are plain comparable values, so that no type keeps state.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from unicodedata import is_normalized
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def time_text(moment: datetime | int | float | str) -> str:
+    """Write a moment as the 20 characters ``YYYY-MM-DDTHH:MM:SSZ``, UTC, floored to the second.
+
+    Takes an aware datetime, seconds since the epoch, or such a text, which is checked to be a real
+    date. Texts of this form sort as the moments do. Raises ValueError or TypeError.
+    """
+    if isinstance(moment, bool):
+        raise TypeError("a time is a datetime, seconds or text")
+    if isinstance(moment, (int, float)):
+        try:
+            moment = datetime.fromtimestamp(math.floor(moment), UTC)
+        except (OverflowError, OSError):
+            raise ValueError("a time lies within the years 1 to 9999") from None
+    if isinstance(moment, datetime):
+        if moment.tzinfo is None:
+            raise ValueError("a time needs its time zone")
+        return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    if not isinstance(moment, str):
+        raise TypeError("a time is a datetime, seconds or text")
+    try:
+        real = datetime.fromisoformat(moment[:19]).isoformat() + "Z" == moment
+    except ValueError:
+        real = False
+    if not real:
+        raise ValueError("a time is exactly YYYY-MM-DDTHH:MM:SSZ and a real date")
+    return moment
+
+
+class AttributeType:
+    """The contract of a type; see the module's docstring."""
+
+    name: ClassVar[str]
+    operators: ClassVar[frozenset[str]]
+    needs_fact: ClassVar[bool] = True
+    __slots__ = ()
+
+    def operand(self, operator: str, items: tuple[str, ...]) -> Any:
+        """Read the values of a caveat. Raises ValueError."""
+        raise NotImplementedError
+
+    def fact(self, value: Any) -> Any:
+        """Read the fact of a request. Raises TypeError or ValueError."""
+        raise NotImplementedError
+
+    def refusal(self, operator: str, operand: Any, fact: Any) -> str | None:
+        """Say why a fact does not meet an operand; None when it does."""
+        raise NotImplementedError
+
+
+def only(items: tuple[str, ...]) -> str:
+    """Return the one item of an operator that takes one. Raises ValueError."""
+    if len(items) != 1:
+        raise ValueError("this operator takes one value; write a space inside a value as %20")
+    return items[0]
+
+
+class Time(AttributeType):
+    """A second in UTC. ``time < T`` ends, ``time >= T`` begins."""
+
+    name = "time"
+    operators = frozenset({"<", ">="})
+    __slots__ = ()
+
+    def operand(self, operator: str, items: tuple[str, ...]) -> str:
+        return time_text(only(items))
+
+    def fact(self, value: datetime | int | float | str) -> str:
+        return time_text(value)
+
+    def refusal(self, operator: str, operand: str, fact: str) -> str | None:
+        if operator == "<":
+            return None if fact < operand else f"it is {fact}"
+        return None if fact >= operand else f"it is only {fact}"
+
+
+class Text(AttributeType):
+    """One text in Unicode's normal form C. A ``name`` (of a user) holds no ``/`` and no control character."""
+
+    operators = frozenset({"=", "in"})
+    __slots__ = ("_is_name",)
+
+    def __init__(self, *, is_name: bool = False) -> None:
+        self._is_name = is_name
+
+    name = "text"
+
+    def operand(self, operator: str, items: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(map(self.fact, (only(items),) if operator == "=" else items))
+
+    def fact(self, value: str) -> str:
+        if not isinstance(value, str):
+            raise TypeError("a text is a str")
+        if not value or not is_normalized("NFC", value):
+            raise ValueError("a text is not empty and in Unicode's normal form C")
+        if self._is_name and ("/" in value or _CONTROL.search(value)):
+            raise ValueError("a name holds no / and no control character")
+        return value
+
+    def refusal(self, operator: str, operand: frozenset[str], fact: str) -> str | None:
+        return None if fact in operand else f"it is {fact}"
+
+
+class TokenSet(AttributeType):
+    """A set of tokens: every one that the request needs has to be among those allowed."""
+
+    name = "tokens"
+    operators = frozenset({"=", "in"})
+    __slots__ = ()
+
+    def operand(self, operator: str, items: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(map(self._token, (only(items),) if operator == "=" else items))
+
+    def fact(self, value: str | Iterable[str]) -> frozenset[str]:
+        return frozenset(map(self._token, (value,) if isinstance(value, str) else value))
+
+    def refusal(self, operator: str, operand: frozenset[str], fact: frozenset[str]) -> str | None:
+        if not fact:
+            return "the request names none"
+        beyond = fact - operand
+        return f"the request needs {' '.join(sorted(beyond))}" if beyond else None
+
+    def _token(self, value: str) -> str:
+        if not isinstance(value, str):
+            raise TypeError("a token is a str")
+        if not value:
+            raise ValueError("a token is not empty")
+        return value
+
+
+class Host(TokenSet):
+    """Hosts: lower case, A-labels, without the default port of their scheme."""
+
+    name = "host"
+    __slots__ = ()
+
+    def _token(self, value: str) -> str:
+        if not super()._token(value).isascii() or value != value.lower() or _CONTROL.search(value):
+            raise ValueError("a host is lower case and written in A-labels (xn--…)")
+        return value

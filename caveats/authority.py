@@ -1,0 +1,98 @@
+"""Authority: what a service put into a macaroon, as against its holder.
+
+It is read from the identifier and from the first five caveats, which stand in a fixed order; whatever
+comes after only narrows (law 4)::
+
+    nonce = 3q2-7wAAq83vEjRWeJCrzQ
+    user = alice
+    salt = default/5Jx1mWm0Zk2y0c2Qv3m0tA
+    time >= 2026-11-22T06:00:00Z
+    time < 2026-12-22T06:00:00Z
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from caveats.encoding import encode_base64, encode_item
+from caveats.errors import InvalidMacaroon, PredicateError
+from caveats.macaroon import Macaroon
+from caveats.proof import Proof
+from caveats.vocabulary import BUILTIN
+
+_AUDIENCE = r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?"
+_IDENTIFIER = re.compile(rf"(k[1-9][0-9]{{0,8}})(?:/({_AUDIENCE}))?".encode())
+_SHAPE = (("nonce", "="), ("user", "="), ("salt", "="), ("time", ">="), ("time", "<"))
+AUTHORITY_CAVEATS = len(_SHAPE)
+
+
+def check_audience(audience: str) -> str:
+    """Return an audience's name if it is one, else raise ValueError.
+
+    One to 64 of a-z, 0-9, dots and dashes, beginning and ending with a letter or digit.
+    """
+    if not re.fullmatch(_AUDIENCE, audience):
+        raise ValueError("an audience is 1 to 64 of a-z, 0-9, '.' and '-', a letter or digit first and last")
+    return audience
+
+
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """Which root key signs: a key of the ring, and the audience that it is derived for (None for none)."""
+
+    key_id: str
+    audience: str | None = None
+
+    @classmethod
+    def unverified(cls, identifier: bytes) -> Self:
+        """Read a macaroon's identifier. Raises InvalidMacaroon when no service writes it so."""
+        found = _IDENTIFIER.fullmatch(identifier)
+        if found is None:
+            raise InvalidMacaroon("invalid")
+        return cls(found[1].decode("ascii"), found[2].decode("ascii") if found[2] else None)
+
+    def __str__(self) -> str:
+        return f"{self.key_id}/{self.audience}" if self.audience else self.key_id
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Authority:
+    """The proven authority of a macaroon. ``not_before`` and ``not_after`` are times as text, UTC."""
+
+    key_name: KeyName
+    nonce: str
+    user: str
+    salt_name: str
+    salt: bytes
+    not_before: str
+    not_after: str
+
+    @classmethod
+    def of(cls, proof: Proof) -> Self:
+        """Read authority from a proven chain. Raises InvalidMacaroon unless it has exactly its shape."""
+        key_name = KeyName.unverified(proof.identifier)
+        first = proof.caveats[:AUTHORITY_CAVEATS]
+        try:
+            predicates = [BUILTIN.parse(each.identifier) for each in first if not each.is_third_party]
+        except PredicateError:
+            raise InvalidMacaroon("invalid") from None
+        if tuple((each.attribute, each.operator) for each in predicates) != _SHAPE:
+            raise InvalidMacaroon("invalid")
+        nonce, user, salt, begins, ends = predicates
+        salt_name, salt_bytes = salt.operand
+        return cls(key_name, nonce.operand, user.items[0], salt_name, salt_bytes, begins.operand, ends.operand)
+
+    def mint(self, root_key: bytes, location: str) -> Macaroon:
+        """Make the root macaroon that says this and nothing more. Raises PredicateError or ValueError."""
+        return Macaroon.mint(root_key, str(self.key_name), location).attenuate(
+            f"nonce = {self.nonce}",
+            f"user = {encode_item(self.user)}",
+            f"salt = {self.salt_name}/{encode_base64(self.salt)}",
+            f"time >= {self.not_before}",
+            f"time < {self.not_after}",
+        )
+
+    def __repr__(self) -> str:
+        return f"<Authority {self.key_name} for {self.user!r} until {self.not_after}>"

@@ -1,0 +1,45 @@
+"""Networks that a request may come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from caveats.attribute import AttributeType
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+
+class Network(AttributeType):
+    """Networks in CIDR form, IPv4 and IPv6. A mapped address counts as IPv4, a zone is left out."""
+
+    name = "network"
+    operators = frozenset({"in"})
+    __slots__ = ()
+
+    def operand(self, operator: str, items: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+        from ipaddress import ip_network  # loaded when first used: it is slow to import
+
+        networks = []
+        for item in items:
+            try:
+                network = ip_network(item)
+            except ValueError:
+                raise ValueError("a network is like 10.0.0.0/8 or 2001:db8::/32, no bits beyond its mask") from None
+            if str(network) != item:
+                raise ValueError(f"write this network as {network}")
+            networks.append(network)
+        return tuple(networks)
+
+    def fact(self, value: str) -> IPv4Address | IPv6Address:
+        from ipaddress import IPv6Address, ip_address
+
+        if not isinstance(value, str):
+            raise TypeError("an address is a str")
+        address = ip_address(value.partition("%")[0])
+        return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+    def refusal(
+        self, operator: str, operand: tuple[IPv4Network | IPv6Network, ...], fact: IPv4Address | IPv6Address
+    ) -> str | None:
+        return None if any(fact in network for network in operand) else f"it is {fact}"

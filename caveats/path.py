@@ -1,0 +1,109 @@
+"""Paths, compared as the application will see them: decoded once, by whole segments.
+
+Where servers and applications read one path differently, a rule on paths can be walked around. So a
+path that could be read in two ways meets no caveat at all (design section 4).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from caveats.attribute import AttributeType, only
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SECOND_ENCODING = re.compile(r"%(?:2e|2f|5c)", re.IGNORECASE)
+_ENCODED_SEPARATOR = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
+_DOT_SEGMENT = re.compile(r"\.\.?(?:;.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A path ready to compare, or the reason why it meets no caveat.
+
+    ``text`` is exact, with its trailing slash if it has one; ``stem`` is without; ``problem`` is empty
+    for a path that may be compared.
+    """
+
+    text: str
+    stem: str
+    problem: str = ""
+
+    @classmethod
+    def plain(cls, text: str, absolute: bool) -> Path:
+        """Make a path of text that is not percent-encoded; ``absolute`` ones begin with ``/``."""
+        return cls(text, text.removesuffix("/"), _problem(text, absolute))
+
+    @classmethod
+    def from_wire(cls, raw: bytes) -> Path:
+        """Make a path of the bytes between host and ``?`` in a request line."""
+        if _BAD_ESCAPE.search(raw):
+            return cls("", "", "the request's path has a % that starts no escape")
+        if _ENCODED_SEPARATOR.search(raw):
+            return cls("", "", "the request's path has an encoded slash or backslash")
+        if b"?" in raw or b"#" in raw:
+            return cls("", "", "the request's path holds a query or a fragment")
+        try:
+            text = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), raw).decode("utf-8")
+        except UnicodeDecodeError:
+            return cls("", "", "the request's path is not UTF-8")
+        if _SECOND_ENCODING.search(text):
+            return cls("", "", "the request's path is percent-encoded twice")
+        return cls.plain(text, absolute=True)
+
+    def is_under(self, prefix: Path) -> bool:
+        """Tell whether the prefix's segments are the first of this path's; ``/`` is above everything."""
+        return self.stem == prefix.stem or not prefix.stem or self.stem.startswith(prefix.stem + "/")
+
+
+def _problem(text: str, absolute: bool) -> str:
+    if absolute and not text.startswith("/"):
+        return "a path begins with /"
+    if not absolute and (not text or text.startswith("/")):
+        return "a resource does not begin with / and is not empty"
+    if "\0" in text or "\\" in text:
+        return "a NUL or a backslash in the path"
+    segments = text.split("/")[1 if absolute else 0 :]
+    if "" in segments[:-1]:
+        return "an empty segment in the path"
+    if any(_DOT_SEGMENT.fullmatch(segment) for segment in segments):
+        return "a dot segment in the path"
+    return ""
+
+
+class PathType(AttributeType):
+    """A path by whole segments: of a request (absolute, as on the wire) or of a resource (relative)."""
+
+    name = "path"
+    operators = frozenset({"=", "^=", "in"})
+    __slots__ = ("_absolute",)
+
+    def __init__(self, *, absolute: bool) -> None:
+        self._absolute = absolute
+
+    def operand(self, operator: str, items: tuple[str, ...]) -> tuple[Path, ...]:
+        paths = tuple(Path.plain(item, self._absolute) for item in ((only(items),) if operator == "=" else items))
+        for path in paths:
+            if path.problem:
+                raise ValueError(path.problem)
+        return paths
+
+    def fact(self, value: str | bytes) -> Path:
+        """A request's path as on the wire, percent-encoded; a resource as the application names it."""
+        if not isinstance(value, (str, bytes)):
+            raise TypeError("a path is str or bytes")
+        if self._absolute:
+            return Path.from_wire(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
+        if isinstance(value, bytes):
+            raise TypeError("a resource is a str")
+        return Path.plain(value, absolute=False)
+
+    def refusal(self, operator: str, operand: tuple[Path, ...], fact: Path) -> str | None:
+        if fact.problem:
+            return fact.problem
+        if operator == "^=":
+            met = any(fact.is_under(prefix) for prefix in operand)
+        else:
+            met = any(fact.text == path.text for path in operand)
+        return None if met else f"it is {fact.text}"

@@ -1,0 +1,93 @@
+"""The vocabulary: which attributes there are, and of what type each is.
+
+A vocabulary is a value. Extending one gives another; none is ever changed, so there is nothing to
+register and no order in which to import things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from caveats.attribute import AttributeType, Host, Text, Time, TokenSet
+from caveats.errors import PredicateError
+from caveats.network import Network
+from caveats.number import Number
+from caveats.opaque import Digest, Salt, Unique
+from caveats.path import PathType
+from caveats.predicate import ATTRIBUTE_NAME, Predicate, split
+
+
+class Vocabulary(Mapping[str, AttributeType]):
+    """An immutable mapping of attribute names to their types."""
+
+    __slots__ = ("_types",)
+
+    def __init__(self, types: Mapping[str, AttributeType]) -> None:
+        for name, type in types.items():
+            if not ATTRIBUTE_NAME.fullmatch(name):
+                raise ValueError("an attribute's name is 1 to 32 of a-z, 0-9 and _, a letter first")
+            if not isinstance(type, AttributeType):
+                raise TypeError(f"the type of {name} is one of this package's attribute types")
+        self._types = MappingProxyType(dict(types))
+
+    def extend(self, **types: AttributeType) -> Vocabulary:
+        """Return a vocabulary with further attributes. Raises ValueError for a name that is taken."""
+        for name in types:
+            if name in self._types:
+                raise ValueError(f"the vocabulary already has an attribute {name}")
+        return Vocabulary({**self._types, **types})
+
+    def parse(self, text: str | bytes) -> Predicate:
+        """Read a predicate's text, or the UTF-8 bytes of one.
+
+        Raises PredicateError for whatever is not understood, with a reason to act on: an unknown
+        attribute or operator, a value that its type does not read, text that is not UTF-8.
+        """
+        if isinstance(text, bytes):
+            try:
+                text = text.decode("utf-8")
+            except UnicodeDecodeError:
+                raise PredicateError("a predicate is UTF-8") from None
+        attribute, operator, items = split(text)
+        type = self._types.get(attribute)
+        if type is None:
+            raise PredicateError("its attribute is not in the vocabulary")
+        return Predicate.of(attribute, type, operator, items)
+
+    def __getitem__(self, name: str) -> AttributeType:
+        return self._types[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def __repr__(self) -> str:
+        return f"<Vocabulary {' '.join(self._types)}>"
+
+
+BUILTIN = Vocabulary(
+    {
+        "time": Time(),
+        "user": Text(is_name=True),
+        "method": TokenSet(),
+        "host": Host(),
+        "audience": TokenSet(),
+        "action": TokenSet(),
+        "path": PathType(absolute=True),
+        "resource": PathType(absolute=False),
+        "ip": Network(),
+        "body": Digest(),
+        "query": Digest(),
+        "salt": Salt(),
+        "nonce": Unique(),
+        "request": Unique(),
+    }
+)
+
+DECLARABLE: Mapping[str, AttributeType] = MappingProxyType(
+    {"text": Text(), "tokens": TokenSet(), "path": PathType(absolute=False), "number": Number(), "network": Network()}
+)
+"""What an application may declare in its settings, by the name of the type."""
