@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from unicodedata import is_normalized
@@ -37,7 +37,11 @@ def time_text(moment: datetime | int | float | str) -> str:
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
             raise ValueError("a time needs its time zone")
-        return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("a time lies within the years 1 to 9999") from None
+        return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
     if not isinstance(moment, str):
         raise TypeError("a time is a datetime, seconds or text")
     try:
@@ -133,7 +137,9 @@ class TokenSet(AttributeType):
     def operand(self, operator: str, items: tuple[str, ...]) -> frozenset[str]:
         return frozenset(map(self._token, (only(items),) if operator == "=" else items))
 
-    def fact(self, value: str | Iterable[str]) -> frozenset[str]:
+    def fact(self, value: str | Collection[str]) -> frozenset[str]:
+        if not isinstance(value, (str, list, tuple, set, frozenset)):
+            raise TypeError("tokens are a str or a list of them")
         return frozenset(map(self._token, (value,) if isinstance(value, str) else value))
 
     def refusal(self, operator: str, operand: frozenset[str], fact: frozenset[str]) -> str | None:

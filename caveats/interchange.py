@@ -71,21 +71,31 @@ def encode(token: AnyMacaroon, format: Format = Format.V2) -> str:
 
 
 def from_pymacaroons(foreign: ForeignMacaroon) -> Macaroon:
-    """Convert an object of pymacaroons. Raises DecodeError where it holds no macaroon, TypeError for others."""
+    """Convert an object of pymacaroons. Raises DecodeError where it holds no macaroon,
+    TypeError for what does not look like one."""
     try:
         return Macaroon(
             foreign.location or "",
-            foreign.identifier_bytes,
-            tuple(
-                Caveat(each.caveat_id_bytes, each.verification_key_id or b"", each.location or "")
-                for each in foreign.caveats
-            ),
+            _raw(foreign.identifier_bytes),
+            tuple(_from_foreign(each) for each in foreign.caveats),
             unhexlify(foreign.signature_bytes),
         )
     except AttributeError:
         raise TypeError("a macaroon is text, a caveats.Macaroon or a pymacaroons.Macaroon") from None
-    except (BinasciiError, ValueError):
+    except (BinasciiError, ValueError, TypeError):
         raise DecodeError("an object of pymacaroons that holds no macaroon") from None
+
+
+def _from_foreign(foreign: ForeignCaveat) -> Caveat:
+    if foreign.verification_key_id == b"":
+        raise DecodeError("an empty verification id")
+    return Caveat(_raw(foreign.caveat_id_bytes), foreign.verification_key_id or b"", foreign.location or "")
+
+
+def _raw(value: object) -> bytes:
+    if not isinstance(value, bytes):
+        raise DecodeError("an identifier is bytes")
+    return value
 
 
 def to_pymacaroons(token: AnyMacaroon, format: Format = Format.V2) -> Any:

@@ -11,7 +11,6 @@ from typing import Self
 
 from caveats import chain
 from caveats.encoding import encode_base64
-from caveats.errors import PredicateError
 from caveats.predicate import Predicate, shown
 from caveats.vocabulary import BUILTIN, Vocabulary
 
@@ -72,11 +71,8 @@ class Macaroon:
         Raises PredicateError, and then nothing was appended: a caveat that no verifier understands
         would forbid everything.
         """
-        texts = [str(each if isinstance(each, Predicate) else vocabulary.parse(each)) for each in predicates]
-        try:
-            return self.append(*(text.encode("utf-8") for text in texts))
-        except UnicodeEncodeError:
-            raise PredicateError("a predicate is UTF-8") from None
+        read = [each if isinstance(each, Predicate) else vocabulary.parse(each) for each in predicates]
+        return self.append(*(str(each).encode("utf-8") for each in read))
 
     def append(self, *identifiers: bytes) -> Self:
         """Append first-party caveats as they are, for verifiers that speak another language."""

@@ -26,6 +26,8 @@ class Network(AttributeType):
                 network = ip_network(item)
             except ValueError:
                 raise ValueError("a network is like 10.0.0.0/8 or 2001:db8::/32, no bits beyond its mask") from None
+            if "%" in item or item.startswith("::ffff:"):
+                raise ValueError("a network has no zone, and one of mapped IPv4 addresses is written as IPv4")
             if str(network) != item:
                 raise ValueError(f"write this network as {network}")
             networks.append(network)

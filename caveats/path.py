@@ -48,8 +48,6 @@ class Path:
             text = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), raw).decode("utf-8")
         except UnicodeDecodeError:
             return cls("", "", "the request's path is not UTF-8")
-        if _SECOND_ENCODING.search(text):
-            return cls("", "", "the request's path is percent-encoded twice")
         return cls.plain(text, absolute=True)
 
     def is_under(self, prefix: Path) -> bool:
@@ -62,6 +60,8 @@ def _problem(text: str, absolute: bool) -> str:
         return "a path begins with /"
     if not absolute and (not text or text.startswith("/")):
         return "a resource does not begin with / and is not empty"
+    if _SECOND_ENCODING.search(text):
+        return "%2e, %2f or %5c in the path, which somebody might decode once more"
     if "\0" in text or "\\" in text:
         return "a NUL or a backslash in the path"
     segments = text.split("/")[1 if absolute else 0 :]

@@ -19,6 +19,7 @@ from caveats.errors import PredicateError
 
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SALT = re.compile(r"salt = ([A-Za-z0-9][A-Za-z0-9._-]{0,63})/[A-Za-z0-9_-]{22}")
 _SHOWN_CHARACTERS = 200
 
 
@@ -72,8 +73,8 @@ def split(text: str) -> tuple[str, str, tuple[str, ...]]:
 def shown(caveat: str | bytes) -> str:
     """Print any first-party caveat for a person: on one line, bounded, and without the salt in it."""
     text = caveat if isinstance(caveat, str) else caveat.decode("utf-8", "backslashreplace")
-    if text.lstrip().startswith("salt"):
-        head, slash, _ = text.partition("/")
-        text = f"{head}/…" if slash and len(head) < 80 else "salt …"
+    if text.lstrip()[:4].lower() == "salt":
+        salt = _SALT.fullmatch(text)
+        text = f"salt = {salt[1]}/…" if salt else "salt …"
     text = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"

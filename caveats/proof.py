@@ -69,7 +69,7 @@ def prove(
     """
     macaroon = decode(token, limits)
     if len(macaroon.unverified_caveats) > limits.caveats:
-        raise InvalidMacaroon("invalid")
+        raise InvalidMacaroon("the macaroon is not valid here")
     whole, thirds = Prefix.of(chain.derive_key(root_key), macaroon.unverified_identifier).extend(
         macaroon.unverified_caveats
     )
@@ -106,6 +106,8 @@ def _prove_discharges(
 
 
 def _by_identifier(sent: Iterable[AnyMacaroon], limits: Limits) -> dict[bytes, Macaroon]:
+    if isinstance(sent, str):
+        raise TypeError("discharges are a list of macaroons, not one")
     found: dict[bytes, Macaroon] = {}
     for token in sent:
         discharge = decode(token, limits)

@@ -10,7 +10,7 @@ from typing import Any
 from caveats.vocabulary import BUILTIN, Vocabulary
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Request:
     """The facts of one request, immutable. What it does not carry, it does not say.
 
@@ -40,7 +40,11 @@ class Request:
         object.__setattr__(self, "facts", MappingProxyType(read))
         object.__setattr__(self, "vocabulary", vocabulary)
 
-    def saying(self, **facts: Any) -> Request:
+    def __repr__(self) -> str:
+        """Name the facts without their values: salts may be among them."""
+        return f"<Request saying {' '.join(self.facts)}>"
+
+    def saying(self, /, **facts: Any) -> Request:
         """Return the same request with further facts, or other ones."""
         more = Request(self.vocabulary, **facts)
         object.__setattr__(more, "facts", MappingProxyType({**self.facts, **more.facts}))

@@ -102,11 +102,11 @@ class Verifier:
         key_name = KeyName.unverified(macaroon.unverified_identifier)
         root_key = self.keys(key_name) if key_name.audience == self.audience else None
         if root_key is None:
-            raise InvalidMacaroon("invalid")
+            raise InvalidMacaroon("the macaroon is not valid here")
         proof = prove(macaroon, root_key, discharges, self.limits)
         authority = Authority.of(proof)
         if authority.not_after > self._horizon(request.facts["time"]):
-            raise InvalidMacaroon("invalid")
+            raise InvalidMacaroon("the macaroon is not valid here")
         chains = _Predicates.of(proof, request.saying(user=authority.user, audience=self.audience))
         chains.demand_times()
         salt_names = chains.demand_salts(authority, salts)
@@ -139,7 +139,7 @@ class _Placed:
     predicate: Predicate
 
     def unmet(self, reason: str) -> Unmet:
-        return Unmet(self.position, shown(str(self.predicate)), reason, self.discharge)
+        return Unmet(self.position, shown(str(self.predicate)), shown(reason), self.discharge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class _Predicates:
             if each.predicate.attribute == "time":
                 reason = each.predicate.refusal(self.request.facts)
                 if reason and each.predicate.operator == "<":
-                    raise Expired(f"expired at {each.predicate.items[0]}")
+                    raise Expired(f"the macaroon expired at {each.predicate.items[0]}")
                 if reason:
                     early.append(each.unmet(reason))
         if early:
@@ -181,17 +181,19 @@ class _Predicates:
     def demand_salts(self, authority: Authority, salts: SaltLookup) -> tuple[str, ...]:
         """Raise Revoked unless every salt, the nonce and the window agree with the column."""
         held = [each.predicate for each in self.understood if each.predicate.attribute == "salt"]
-        names = tuple(dict.fromkeys(each.operand[0] for each in held))
+        salts_held = dict(each.operand for each in held)
+        names = tuple(salts_held)
         nonce = NONCE_PREFIX + authority.nonce
         column = salts(authority.user, (*names, nonce))
         agrees = (
             column.rows.get(authority.salt_name) is not None
             and nonce not in column.rows
             and authority.not_before >= column.panic
+            and len(salts_held) == len({each.operand for each in held})  # two values of one name contradict
             and all(each.refusal({"salt": column.rows}) is None for each in held)
         )
         if not agrees:
-            raise Revoked("revoked")
+            raise Revoked("the macaroon is revoked")
         return names
 
     def demand_others(self) -> None:
@@ -203,7 +205,9 @@ class _Predicates:
                 if reason:
                     unmet.append(each.unmet(reason))
         if unmet:
-            raise CaveatUnmet(tuple(sorted(unmet, key=lambda each: (each.discharge or 0, each.position))))
+            raise CaveatUnmet(
+                tuple(sorted(unmet, key=lambda each: (-1 if each.discharge is None else each.discharge, each.position)))
+            )
 
     def earliest_end(self) -> str:
         """The earliest ``time <`` of all, as text; authority has one, so there is one."""

@@ -6,6 +6,7 @@ register and no order in which to import things.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
@@ -16,6 +17,8 @@ from caveats.number import Number
 from caveats.opaque import Digest, Salt, Unique
 from caveats.path import PathType
 from caveats.predicate import ATTRIBUTE_NAME, Predicate, split
+
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Vocabulary(Mapping[str, AttributeType]):
@@ -31,7 +34,7 @@ class Vocabulary(Mapping[str, AttributeType]):
                 raise TypeError(f"the type of {name} is one of this package's attribute types")
         self._types = MappingProxyType(dict(types))
 
-    def extend(self, **types: AttributeType) -> Vocabulary:
+    def extend(self, /, **types: AttributeType) -> Vocabulary:
         """Return a vocabulary with further attributes. Raises ValueError for a name that is taken."""
         for name in types:
             if name in self._types:
@@ -49,6 +52,10 @@ class Vocabulary(Mapping[str, AttributeType]):
                 text = text.decode("utf-8")
             except UnicodeDecodeError:
                 raise PredicateError("a predicate is UTF-8") from None
+        elif not isinstance(text, str):
+            raise TypeError("a predicate is text")
+        elif not text.isascii() and _HALF_CHARACTER.search(text):
+            raise PredicateError("a predicate is UTF-8, which has no half characters")
         attribute, operator, items = split(text)
         type = self._types.get(attribute)
         if type is None:
