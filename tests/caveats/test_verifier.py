@@ -193,7 +193,7 @@ def test_unmet_caveats_are_named_with_their_reasons() -> None:
 def test_an_unmet_salt_of_another_operator_is_named_without_the_salt() -> None:
     with pytest.raises(CaveatUnmet) as caught:
         _verify(ROOT.append(b"salt in bob/" + b"A" * 22))
-    assert [each.predicate for each in caught.value.unmet] == ["salt in bob/…"]
+    assert [each.predicate for each in caught.value.unmet] == ["salt …"]
     assert "A" * 22 not in str(caught.value)
 
 
