@@ -50,7 +50,7 @@ class KeyName:
         """Read a macaroon's identifier. Raises InvalidMacaroon when no service writes it so."""
         found = _IDENTIFIER.fullmatch(identifier)
         if found is None:
-            raise InvalidMacaroon("the macaroon is not valid here")
+            raise InvalidMacaroon()
         return cls(found[1].decode("ascii"), found[2].decode("ascii") if found[2] else None)
 
     def __str__(self) -> str:
@@ -77,9 +77,9 @@ class Authority:
         try:
             predicates = [BUILTIN.parse(each.identifier) for each in first if not each.is_third_party]
         except PredicateError:
-            raise InvalidMacaroon("the macaroon is not valid here") from None
+            raise InvalidMacaroon() from None
         if tuple((each.attribute, each.operator) for each in predicates) != _SHAPE:
-            raise InvalidMacaroon("the macaroon is not valid here")
+            raise InvalidMacaroon()
         nonce, user, salt, begins, ends = predicates
         salt_name, salt_bytes = salt.operand
         return cls(key_name, nonce.operand, user.items[0], salt_name, salt_bytes, begins.operand, ends.operand)

@@ -62,7 +62,7 @@ def bind(root_signature: bytes, discharge_signature: bytes) -> bytes:
 def demand_equal(computed: bytes, presented: bytes) -> None:
     """Raise InvalidMacaroon unless both signatures are equal, in constant time."""
     if not compare_digest(computed, presented):
-        raise InvalidMacaroon("the macaroon is not valid here")
+        raise InvalidMacaroon()
 
 
 def _box(signature: bytes) -> SecretBox:

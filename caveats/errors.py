@@ -28,6 +28,9 @@ class VerificationError(MacaroonError):
 class InvalidMacaroon(VerificationError):
     """The chain is not proven, or authority is not what a service mints. Says no more on purpose."""
 
+    def __init__(self) -> None:
+        super().__init__("the macaroon is not valid here")
+
 
 class DischargeError(VerificationError):
     """A discharge is missing, repeated, left over, not bound to this root, or nested too deep."""
@@ -39,6 +42,9 @@ class Expired(VerificationError):
 
 class Revoked(VerificationError):
     """A proven salt, the nonce, or the start of the window does not agree with the salt column."""
+
+    def __init__(self) -> None:
+        super().__init__("the macaroon is revoked")
 
 
 class Unmet(NamedTuple):

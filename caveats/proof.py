@@ -69,7 +69,7 @@ def prove(
     """
     macaroon = decode(token, limits)
     if len(macaroon.unverified_caveats) > limits.caveats:
-        raise InvalidMacaroon("the macaroon is not valid here")
+        raise InvalidMacaroon()
     whole, thirds = Prefix.of(chain.derive_key(root_key), macaroon.unverified_identifier).extend(
         macaroon.unverified_caveats
     )

@@ -102,11 +102,11 @@ class Verifier:
         key_name = KeyName.unverified(macaroon.unverified_identifier)
         root_key = self.keys(key_name) if key_name.audience == self.audience else None
         if root_key is None:
-            raise InvalidMacaroon("the macaroon is not valid here")
+            raise InvalidMacaroon()
         proof = prove(macaroon, root_key, discharges, self.limits)
         authority = Authority.of(proof)
         if authority.not_after > self._horizon(request.facts["time"]):
-            raise InvalidMacaroon("the macaroon is not valid here")
+            raise InvalidMacaroon()
         chains = _Predicates.of(proof, request.saying(user=authority.user, audience=self.audience))
         chains.demand_times()
         salt_names = chains.demand_salts(authority, salts)
@@ -193,7 +193,7 @@ class _Predicates:
             and all(each.refusal({"salt": column.rows}) is None for each in held)
         )
         if not agrees:
-            raise Revoked("the macaroon is revoked")
+            raise Revoked()
         return names
 
     def demand_others(self) -> None:

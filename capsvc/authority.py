@@ -1,0 +1,130 @@
+"""Authority: mints, renews and revokes. What it writes into a macaroon, only it can write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from secrets import token_bytes
+
+from capsvc.errors import CredentialsRefused, Refused
+from capsvc.node import Node
+from capsvc.passwords import HashingSlots, Passwords
+from capsvc.settings import Settings
+from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
+from caveats import Authority as Written
+from caveats import Capability, KeyName, Macaroon, Revoked, check_salt_name, time_text
+from caveats.encoding import encode_base64
+
+_NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Minted:
+    """A root macaroon and what is written in it."""
+
+    macaroon: Macaroon
+    written: Written
+
+
+class Authority:
+    """Puts authority into macaroons, and takes it back."""
+
+    def __init__(self, node: Node, store: Store, passwords: Passwords, slots: HashingSlots, location: str) -> None:
+        self._node = node
+        self._store = store
+        self._passwords = passwords
+        self._slots = slots
+        self._location = location
+        self._settings: Settings = node.settings
+
+    async def log_in(
+        self, user: str, password: str, audience: str | None, salt_name: str = DEFAULT_SALT_NAME, lifetime: int = 0
+    ) -> Minted:
+        """Check a password and mint a root macaroon.
+
+        ``lifetime`` is in seconds, 0 for the usual one. Raises CredentialsRefused; Refused for an
+        audience that the user may not have, a holder's salt name, or a lifetime that is too long;
+        ValueError for a salt's name that is none; TooBusy.
+        """
+        check_salt_name(salt_name)
+        span = self._span(lifetime)
+        issued = await self._slots.run(self._log_in, user, password, salt_name)
+        if audience is not None and audience not in issued.audiences:
+            raise Refused(f"{user} may not have macaroons for the audience {audience}")
+        return await self._slots.run(self._mint, user, audience, salt_name, issued, span)
+
+    def _log_in(self, user: str, password: str, salt_name: str) -> IssuedSalt:
+        """Verify a password, then read the salt in one look that says the password is still the same."""
+        hash = self._store.password(user)
+        self._passwords.verify(hash, password)
+        assert hash is not None  # noqa: S101 - verify raises for None
+        if self._passwords.is_outdated(hash):
+            renewed = self._passwords.hash(password)
+            self._store.replace_hash(user, hash, renewed)
+            hash = renewed
+        return self._store.issue_salt(user, salt_name, hash, self._node.now())
+
+    def _mint(self, user: str, audience: str | None, salt_name: str, issued: IssuedSalt, span: timedelta) -> Minted:
+        now = _moment(self._node.now())
+        begins = max(time_text(now - self._settings.skew), self._store.read("", ()).salts.panic)
+        return self._write(user, audience, salt_name, issued.salt, begins, time_text(now + span))
+
+    def renew(self, capability: Capability, lifetime: int = 0) -> Minted:
+        """Mint a macaroon that says what a live root says, with a fresh nonce and a later expiry.
+
+        Raises Refused for a macaroon to which anything was appended (it would outlive what it was cut
+        from) and past the longest age of a login; Revoked when the salt has changed meanwhile.
+        """
+        if capability.narrowings:
+            raise Refused("a narrowed macaroon is not renewed: renew the one that it was cut from")
+        name, salt = capability.predicates[2].operand
+        issued = self._issued_still(capability, name)
+        if issued.salt != salt:
+            raise Revoked()
+        if capability.audience is not None and capability.audience not in issued.audiences:
+            raise Revoked()
+        now = _moment(self._node.now())
+        oldest = _moment(capability.not_before) + self._settings.skew + timedelta(seconds=self._settings.max_login_age)
+        ends = min(now + self._span(lifetime), oldest)
+        if ends <= now:
+            raise Refused("this login has reached its longest age: log in again")
+        return self._write(capability.user, capability.audience, name, salt, capability.not_before, time_text(ends))
+
+    def _issued_still(self, capability: Capability, name: str) -> IssuedSalt:
+        try:
+            return self._store.issue_salt(capability.user, name, None, self._node.now())
+        except CredentialsRefused:
+            raise Revoked() from None
+
+    def panic(self, before: str) -> int:
+        """Refuse every macaroon whose window began before an instant; return the revision.
+
+        Raises Refused for an instant in the future, ValueError for text that is none.
+        """
+        if time_text(before) > self._node.now():
+            raise Refused("the instant lies in the future: choose now or earlier")
+        return self._store.panic(before)
+
+    async def change_password(self, user: str, current: str, new: str) -> int:
+        """Change a password and all of the user's salts; return the revision. Raises CredentialsRefused."""
+        await self._slots.run(self._passwords.verify, self._store.password(user), current)
+        hash = await self._slots.run(self._passwords.hash, new)
+        return self._store.set_password(user, hash, self._node.now())
+
+    def _span(self, lifetime: int) -> timedelta:
+        if not 0 <= lifetime <= self._settings.max_lifetime:
+            raise Refused(f"a lifetime is 1 to {self._settings.max_lifetime} seconds")
+        return timedelta(seconds=lifetime or self._settings.lifetime)
+
+    def _write(self, user: str, audience: str | None, salt_name: str, salt: bytes, begins: str, ends: str) -> Minted:
+        ring = self._node.ring()
+        key_name = KeyName(ring.signing().key_id, audience)
+        root_key = ring.root_key(key_name)
+        assert root_key is not None  # noqa: S101 - the key that signs is in the ring
+        nonce = encode_base64(token_bytes(_NONCE_BYTES))
+        written = Written(key_name, nonce, user, salt_name, salt, begins, ends)
+        return Minted(written.mint(root_key, self._location), written)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

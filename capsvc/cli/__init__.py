@@ -1,0 +1,60 @@
+"""The command line. What a command needs is imported when it runs, so that the offline ones stay quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import capsvc
+from capsvc.cli import home, keys, offline, online, users
+from capsvc.errors import CapsvcError
+from caveats import MacaroonError
+
+app = typer.Typer(
+    help="Capabilities built on macaroons: log in once, narrow offline, verify anywhere, take back at once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(home.init)
+app.command()(home.serve)
+app.command()(home.verify)
+app.command()(online.login)
+app.command()(online.renew)
+app.command()(online.salts)
+app.command()(online.revoke)
+app.command()(offline.attenuate)
+app.command()(offline.inspect)
+app.add_typer(users.app, name="user")
+app.add_typer(keys.app, name="keys")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"capsvc {capsvc.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line. What goes wrong is one line on stderr and exit code 1; a misuse is 2."""
+    try:
+        app()
+    except (CapsvcError, MacaroonError) as error:
+        sys.exit(f"error: {error}")
+    except ModuleNotFoundError as missing:
+        if missing.name and missing.name.split(".")[0] in ("caveats", "capsvc"):
+            raise
+        sys.exit(f"error: this command needs {missing.name}: pip install 'capsvc[service]'")
+    except BrokenPipeError:
+        sys.exit(1)

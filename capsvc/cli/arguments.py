@@ -1,0 +1,61 @@
+"""Arguments that several commands share: tokens, passwords, spans of time."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capsvc.errors import CapsvcError
+
+_LONGEST_INPUT = 1024 * 1024
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "": 1}
+
+TokenArgument = Annotated[str, typer.Argument(metavar="TOKEN", help="A token, - for stdin, or @FILE.")]
+TokenOption = Annotated[
+    str, typer.Option("--token", metavar="TOKEN", help="The capability to show: a token, - for stdin, or @FILE.")
+]
+UrlOption = Annotated[
+    str, typer.Option("--url", envvar="CAPSVC_URL", help="Where the service is; else the address in the home.")
+]
+PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin, not a prompt.")]
+
+
+def read_token(argument: str) -> str:
+    """Read a token from an argument, from stdin (``-``) or from a file (``@FILE``)."""
+    if argument == "-":
+        return sys.stdin.read(_LONGEST_INPUT).strip()
+    if argument.startswith("@"):
+        return read_file(Path(argument[1:]))
+    return argument
+
+
+def read_file(path: Path) -> str:
+    """Read a small text file without the white space around it. Raises CapsvcError."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(_LONGEST_INPUT).strip()
+    except (OSError, UnicodeDecodeError) as wrong:
+        reason = wrong.strerror if isinstance(wrong, OSError) else "it is not text"
+        raise CapsvcError(f"{path} cannot be read: {reason}") from None
+
+
+def read_password(from_stdin: bool, prompt: str = "Password", confirm: bool = False) -> str:
+    """Read a password from stdin's first line, or ask for it on the terminal without showing it."""
+    if from_stdin:
+        return sys.stdin.readline(_LONGEST_INPUT).rstrip("\r\n")
+    password: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
+    return password
+
+
+def seconds(span: str) -> int:
+    """Read a span such as ``90``, ``10m``, ``8h`` or ``30d``; empty is 0. Raises CapsvcError."""
+    if not span:
+        return 0
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", span)
+    if not found:
+        raise CapsvcError("a span of time is like 90s, 10m, 8h or 30d")
+    return int(found[1]) * _UNITS[found[2]]

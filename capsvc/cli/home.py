@@ -1,0 +1,189 @@
+"""Commands that open the home: make it, serve it, verify with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capsvc.cli.arguments import TokenArgument, read_token
+from capsvc.errors import CapsvcError
+from caveats import CaveatUnmet, time_text
+
+if TYPE_CHECKING:
+    from capsvc.home import Home
+
+
+def init(
+    first_user: Annotated[str, typer.Option(help="The first user, who may administer; empty for none.")] = "admin",
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing where there is a home.")] = False,
+) -> None:
+    """Make a home: a store, a key ring with one key, and a first user with a random password."""
+    from capsvc.home import Home
+    from capsvc.names import RESERVED_AUDIENCES, check_user_name
+    from capsvc.passwords import Passwords
+    from capsvc.stores import NewUser
+
+    home = Home.of(os.environ)
+    if if_missing and home.exists:
+        return
+    try:
+        name = check_user_name(first_user) if first_user else ""
+    except ValueError as wrong:
+        raise CapsvcError(f"--first-user: {wrong}") from None
+    now = time_text(time.time())
+    store = home.create(now)
+    if name:
+        password = token_urlsafe(18)
+        store.add_users([NewUser(name, Passwords(home.settings).hash(password), RESERVED_AUDIENCES)], now)
+        home.write_private(home.first_password_file, password + "\n")
+        home.write_private(home.path / "first-user", name + "\n")
+    store.close()
+    typer.echo(f"made a home at {home.path}", err=True)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "",
+    port: Annotated[int, typer.Option(help="The port; 0 for any that is free.")] = -1,
+    workers: Annotated[int, typer.Option(help="How many processes.")] = 0,
+) -> None:
+    """Serve the home over HTTP."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    from capsvc.home import Home
+    from capsvc.http.app import application
+    from capsvc.http.service import Service
+
+    given = {"CAPSVC_HOST": host, "CAPSVC_PORT": str(port) if port >= 0 else "", "CAPSVC_WORKERS": str(workers or "")}
+    os.environ.update({name: value for name, value in given.items() if value})
+    settings = Home.of(os.environ).settings
+    listening = _listen(settings.host, settings.port)
+    os.environ["CAPSVC_PORT"] = str(listening.getsockname()[1])
+    home = Home.of(os.environ)
+    service = Service.of(home)  # fails here, with one clear line, and not in a worker
+    config = uvicorn.Config(
+        "capsvc.http.app:create" if settings.workers > 1 else application(service),
+        factory=settings.workers > 1,
+        workers=settings.workers,
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        timeout_graceful_shutdown=10,
+    )
+    shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{shown_host}:{home.settings.port}"
+    home.write_private(home.address_file, address + "\n")
+    typer.echo(_greeting(home, address), err=True)
+    if settings.workers > 1:
+        service.close()
+        Multiprocess(config, sockets=[listening]).run()
+    else:
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a graceful end
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def verify(
+    token: TokenArgument,
+    method: Annotated[str, typer.Option()] = "",
+    host: Annotated[str, typer.Option()] = "",
+    path: Annotated[str, typer.Option(help="As on the wire, percent-encoded.")] = "",
+    query: Annotated[str | None, typer.Option(help="The raw query string.")] = None,
+    ip: Annotated[str, typer.Option()] = "",
+    body: Annotated[Path | None, typer.Option(help="A file that holds the body.")] = None,
+    action: Annotated[list[str], typer.Option(help="May be repeated.")] = [],  # noqa: B006
+    resource: Annotated[str, typer.Option()] = "",
+    fact: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A fact of the vocabulary.")] = [],  # noqa: B006
+    audience: Annotated[str, typer.Option(help="The audience to verify for; none by default.")] = "",
+    discharge: Annotated[list[str], typer.Option(metavar="TOKEN", help="A bound discharge.")] = [],  # noqa: B006
+) -> None:
+    """Verify a token for a request with the home's keys and salts. Exit code 0 permits, 1 refuses."""
+    from capsvc.home import Home
+    from capsvc.node import Node, Presentation
+
+    home = Home.of(os.environ)
+    node = Node(home.open_store(), home.shares, home.settings)
+    facts: dict[str, Any] = {"method": method, "host": host, "path": path, "ip": ip, "resource": resource}
+    facts = {name: value for name, value in facts.items() if value} | ({"action": action} if action else {})
+    facts |= {} if query is None else {"query": query.encode("utf-8", "surrogateescape")}
+    facts |= {} if body is None else {"body": _contents(body)}
+    facts |= dict(each.partition("=")[::2] for each in fact)
+    presentation = Presentation(read_token(token), tuple(map(read_token, discharge)))
+    try:
+        verdict = node.verify(presentation, node.request(**facts), (audience or None,))
+    except (TypeError, ValueError) as wrong:
+        raise CapsvcError(f"a fact is wrong: {wrong}") from None
+    except CaveatUnmet as unmet:
+        lines = [f"  caveat {each.position}: {each.predicate}: {each.reason}" for each in unmet.unmet]
+        raise CapsvcError("\n".join(["this request is not permitted", *lines])) from None
+    capability = verdict.capability
+    permitted = {
+        "user": capability.user,
+        "audience": capability.audience,
+        "salt": capability.salt_names,
+        "expires": capability.expires,
+        "revision": verdict.revision,
+    }
+    typer.echo(json.dumps(permitted, ensure_ascii=False))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as wrong:
+        reason = os.strerror(wrong.errno) if isinstance(wrong, OSError) and wrong.errno else str(wrong)
+        raise CapsvcError(f"cannot listen on {host}:{port}: {reason}; choose another with --port") from None
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise CapsvcError(f"{path} cannot be read: {wrong.strerror}") from None
+
+
+def _greeting(home: Home, address: str) -> str:
+    """What a stranger needs: the address, and the story as lines to paste."""
+    lines = [f"capsvc serves {home.path} at {address}"]
+    first_user = home.path / "first-user"
+    if home.first_password_file.exists() and first_user.exists():
+        here = Path.cwd()
+        password = home.first_password_file
+        shown = password.relative_to(here) if password.is_relative_to(here) else password
+        user = shlex.quote(first_user.read_text().strip())
+        command = shlex.quote(_command(here))
+        lines += [
+            f"first user {user}, password in {shown}",
+            "",
+            "To paste in another terminal, in this directory:",
+            f"  {command} login {user} --password-file {shlex.quote(str(shown))} > token",
+            f"  {command} attenuate @token 'path ^= /v1/salts' 'method = GET' 'time < {_soon()}' > narrowed",
+            f"  {command} verify @narrowed --method GET --path /v1/salts",
+            f"  {command} salts @narrowed",
+            f"  {command} revoke default --token @token",
+            f"  {command} salts @narrowed",
+        ]
+        if home.path != here / "var":
+            lines[4:4] = [f"  export CAPSVC_HOME={shlex.quote(str(home.path))}"]
+    return "\n".join(lines)
+
+
+def _command(here: Path) -> str:
+    command = Path(sys.argv[0]).absolute()
+    return str(command.relative_to(here)) if command.is_relative_to(here) else str(command)
+
+
+def _soon() -> str:
+    return time_text(time.time() + 3600)

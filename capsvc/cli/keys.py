@@ -1,0 +1,68 @@
+"""Commands on the key ring."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from caveats import time_text
+
+app = typer.Typer(help="The key ring: add a key everywhere, promote it, retire the old one.", no_args_is_help=True)
+
+
+@app.command(name="list")
+def list_keys() -> None:
+    """List the keys with their states."""
+    from capsvc.home import Home
+
+    home = Home.of(os.environ)
+    for key in home.open_store().keys()[1]:
+        typer.echo(f"{key.key_id}\t{key.state}\tsince {key.changed}")
+
+
+@app.command()
+def add() -> None:
+    """Add a pending key: it verifies everywhere before it signs anywhere."""
+    from capsvc import keyring
+    from capsvc.home import Home
+
+    home = Home.of(os.environ)
+    key_id = keyring.add(home.open_store(), home.shares, _now())
+    typer.echo(f"{key_id} is pending: copy {home.shares.path} to every node, then `capsvc keys promote {key_id}`")
+
+
+@app.command()
+def promote(key_id: str) -> None:
+    """Let a pending key sign; the one that signed until now only verifies."""
+    from capsvc import keyring
+    from capsvc.home import Home
+
+    home = Home.of(os.environ)
+    store = home.open_store()
+    keyring.KeyRing.load(store, home.shares)  # a key whose shares do not fit must not sign
+    keyring.promote(store, key_id, _now())
+    typer.echo(f"{key_id} signs")
+
+
+@app.command()
+def retire(
+    key_id: str,
+    leaked: Annotated[bool, typer.Option("--leaked", help="At once: every macaroon of this key is refused.")] = False,
+) -> None:
+    """Retire a key once nothing that it signed can be alive, or at once when it leaked."""
+    from capsvc import keyring
+    from capsvc.home import Home
+
+    home = Home.of(os.environ)
+    store = home.open_store()
+    longest = timedelta(seconds=store.longest(home.settings.max_lifetime)) + home.settings.skew
+    keyring.retire(store, key_id, _now(), time_text(datetime.now(UTC) - longest), leaked)
+    typer.echo(f"{key_id} is retired")
+
+
+def _now() -> str:
+    return time_text(time.time())

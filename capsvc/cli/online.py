@@ -1,0 +1,134 @@
+"""Commands that speak HTTP to a service: log in, renew, list salts, revoke."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from capsvc.cli.arguments import (
+    PasswordStdin,
+    TokenArgument,
+    TokenOption,
+    UrlOption,
+    read_file,
+    read_password,
+    read_token,
+    seconds,
+)
+from capsvc.errors import CapsvcError
+from caveats import decode
+
+_TIMEOUT_SECONDS = 30.0
+
+
+def login(
+    user: str,
+    url: UrlOption = "",
+    audience: Annotated[str, typer.Option(help="The verifier that the macaroon is for; none by default.")] = "",
+    salt: Annotated[str, typer.Option(metavar="NAME", help="The name to revoke it by, such as laptop.")] = "",
+    lifetime: Annotated[str, typer.Option(help="Such as 8h or 30d; the service's usual one by default.")] = "",
+    caveat: Annotated[list[str], typer.Option(metavar="PREDICATE", help="Append at once; may be repeated.")] = [],  # noqa: B006
+    password_stdin: PasswordStdin = False,
+    password_file: Annotated[Path | None, typer.Option(help="Read the password from a file.")] = None,
+) -> None:
+    """Log in and print a macaroon, alone on stdout."""
+    password = read_file(password_file) if password_file else read_password(password_stdin)
+    wanted = {"user": user, "password": password, "lifetime": seconds(lifetime), "caveats": caveat}
+    wanted |= {name: value for name, value in (("audience", audience), ("salt", salt)) if value}
+    typer.echo(_post(url, "/v1/tokens", wanted)["macaroon"])
+
+
+def renew(
+    token: TokenArgument,
+    url: UrlOption = "",
+    lifetime: Annotated[str, typer.Option(help="Such as 8h or 30d; the service's usual one by default.")] = "",
+) -> None:
+    """Print a fresh macaroon with a later expiry for a live one to which nothing was appended."""
+    typer.echo(_post(url, "/v1/tokens/renew", {"lifetime": seconds(lifetime)}, read_token(token))["macaroon"])
+
+
+def revoke(
+    token: TokenOption,
+    name: Annotated[str, typer.Argument(help="The salt's name that stands in what is to be taken back.")] = "",
+    url: UrlOption = "",
+    nonce: Annotated[str, typer.Option(help="Take back one macaroon and what was cut from it.")] = "",
+    this: Annotated[bool, typer.Option("--this", help="Take back the macaroon of --token itself.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="Log out everywhere.")] = False,
+    everyone: Annotated[bool, typer.Option("--everyone", help="Every user; needs --before.")] = False,
+    before: Annotated[str, typer.Option(metavar="TIME", help="Such as 2026-11-22T06:00:00Z, or now.")] = "",
+    user: Annotated[str, typer.Option(help="Another user's; needs a capability for capsvc.admin.")] = "",
+) -> None:
+    """Take back a name, one macaroon, all of a user's, or everyone's. Prints the revision once it is durable."""
+    capability = read_token(token)
+    if this:
+        nonce = _unverified_nonce(capability)
+    if bool(name) + bool(nonce) + all + everyone != 1:
+        raise CapsvcError("say exactly one of NAME, --nonce, --this, --all and --everyone")
+    if before == "now":
+        before = _now()
+    wanted: dict[str, Any] = {"all": True} if all else {"everyone": True} if everyone else {}
+    wanted |= {
+        key: value for key, value in (("name", name), ("nonce", nonce), ("before", before), ("user", user)) if value
+    }
+    typer.echo(f"revoked, revision {_post(url, '/v1/revocations', wanted, capability)['revision']}")
+
+
+def salts(
+    token: TokenArgument,
+    url: UrlOption = "",
+    user: Annotated[str, typer.Option(help="Another user's; needs a capability for capsvc.admin.")] = "",
+) -> None:
+    """List the names by which a user's macaroons can be taken back, and those that were."""
+    query = f"?{urlencode({'user': user})}" if user else ""
+    for row in _call("GET", url, f"/v1/salts{query}", None, read_token(token))["salts"]:
+        typer.echo(f"{row['name']}\t{row['kind']}\t{'revoked' if row['revoked'] else 'current'} since {row['changed']}")
+
+
+def _post(url: str, path: str, body: dict[str, Any], capability: str | None = None) -> Any:
+    return _call("POST", url, path, body, capability)
+
+
+def _call(method: str, url: str, path: str, body: dict[str, Any] | None, capability: str | None) -> Any:
+    import httpx2
+
+    base = (url or _address()).rstrip("/")
+    headers = {"Authorization": f"Bearer {capability}"} if capability else {}
+    try:
+        response = httpx2.request(method, base + path, json=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+        raise CapsvcError(f"no service answers at {base}: is it running, and is the address right?") from None
+    try:
+        answer = response.json()
+        if response.is_success:
+            return answer
+        raise CapsvcError(f"{answer['title'].lower()}: {answer['detail']}")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CapsvcError(f"{base} answers {response.status_code}, but not like a capsvc service") from None
+
+
+def _address() -> str:
+    from capsvc.home import Home
+
+    home = Home.of({key: value for key, value in os.environ.items() if key == "CAPSVC_HOME"})
+    if not home.address_file.exists():
+        raise CapsvcError(f"no address: say --url or CAPSVC_URL, or run `capsvc serve` with the home {home.path}")
+    return read_file(home.address_file)
+
+
+def _unverified_nonce(token: str) -> str:
+    first = next(iter(decode(token).unverified_caveats), None)
+    if first is None or not first.identifier.startswith(b"nonce = "):
+        raise CapsvcError("this token does not begin with a nonce: it is not a macaroon of a service")
+    return first.identifier.removeprefix(b"nonce = ").decode("ascii", "replace")
+
+
+def _now() -> str:
+    import time
+
+    from caveats import time_text
+
+    return time_text(time.time())

@@ -1,0 +1,39 @@
+"""What can go wrong in the service beside a macaroon itself. No message holds a secret (law 8)."""
+
+from __future__ import annotations
+
+
+class CapsvcError(Exception):
+    """The base of the service's own errors; each says what to do."""
+
+
+class SettingsError(CapsvcError):
+    """A setting, the home or the key ring is missing or wrong. The message names it."""
+
+
+class StoreUnavailable(CapsvcError):
+    """The store cannot say. It never permits."""
+
+
+class StoreBusy(StoreUnavailable):
+    """The store is locked for the moment; who can wait may ask again with patience."""
+
+
+class UnknownUser(CapsvcError):
+    """There is no user of this name."""
+
+
+class Refused(CapsvcError):
+    """The service will not do this, and the message says why: a name taken, an audience not allowed."""
+
+
+class CredentialsRefused(Refused):
+    """User and password do not belong together, or the user is disabled. Says no more on purpose."""
+
+
+class TooBusy(CapsvcError):
+    """All hashing slots are taken. ``retry_after`` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many logins at once; try again in a moment")
+        self.retry_after = retry_after

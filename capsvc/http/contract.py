@@ -1,0 +1,150 @@
+"""What the service says about itself: contract, vocabulary, liveness, readiness."""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_base64
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+import capsvc
+from capsvc.http.bodies import answer
+from capsvc.http.routes import Route
+from capsvc.http.service import Service
+from caveats import Format, Macaroon
+from caveats.wire import encode_binary
+
+_PROBLEMS = {
+    400: "The request cannot be read",
+    401: "No valid capability, or one that is expired or revoked",
+    403: "The capability does not permit this request; `unmet` names why",
+    404: "There is no such user",
+    409: "The name is taken",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    429: "Too many logins at once; `Retry-After` says when to come back",
+    503: "The store cannot say",
+}
+
+
+class Contract:
+    """The endpoints that describe the service."""
+
+    def __init__(self, service: Service, table: list[Route]) -> None:
+        self._service = service
+        self._openapi = msgspec.json.encode(_openapi(service, table))
+        self._well_known = msgspec.json.encode(_well_known(service))
+
+    async def openapi(self, request: Request) -> Response:
+        """``GET /openapi.json``."""
+        return Response(self._openapi, media_type="application/json")
+
+    async def well_known(self, request: Request) -> Response:
+        """``GET /.well-known/capsvc``."""
+        return Response(self._well_known, media_type="application/json")
+
+    async def live(self, request: Request) -> Response:
+        """``GET /livez``: the process answers."""
+        return answer({"status": "live"})
+
+    async def ready(self, request: Request) -> Response:
+        """``GET /readyz``: the store answers and a key signs."""
+        await to_thread.run_sync(lambda: self._service.node.ring().signing())
+        return answer({"status": "ready"})
+
+
+def token_pattern(location: str) -> str:
+    """Write a regular expression that finds tokens of a location in text, in both formats.
+
+    A token begins with its location, so all tokens of one service share their first characters.
+    """
+    fixed = []
+    for format in (Format.V2, Format.V1):
+        raw = encode_binary(Macaroon(location, b"k", (), bytes(32)), format)
+        shared = raw[: raw.index(location.encode()) + len(location.encode())]
+        fixed.append(b2a_base64(shared[: len(shared) // 3 * 3], newline=False).translate(bytes.maketrans(b"+/", b"-_")))
+    return rf"(?<![A-Za-z0-9_-])(?:{'|'.join(re.escape(each.decode()) for each in fixed)})[A-Za-z0-9_-]{{100,}}"
+
+
+def _well_known(service: Service) -> dict[str, Any]:
+    settings = service.settings
+    return {
+        "version": capsvc.__version__,
+        "location": service.location,
+        "formats": [Format.V2.value, Format.V1.value],
+        "vocabulary": {
+            name: {"type": type.name, "operators": sorted(type.operators)}
+            for name, type in service.node.vocabulary.items()
+        },
+        "token_pattern": token_pattern(service.location),
+        "limits": {
+            "token_characters": settings.token_characters,
+            "header_characters": settings.header_characters,
+            "caveats": settings.caveats,
+            "discharges": settings.discharges,
+            "depth": settings.depth,
+        },
+        "lifetimes": {
+            "default": settings.lifetime,
+            "max": settings.max_lifetime,
+            "max_login_age": settings.max_login_age,
+        },
+        "openapi": "/openapi.json",
+    }
+
+
+def _openapi(service: Service, table: list[Route]) -> dict[str, Any]:
+    structs = [each for route in table for each in (route.takes, *route.gives) if each is not None]
+    schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    refs = iter(schemas)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
+    components["Problem"] = {
+        "type": "object",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "unmet": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    security = {"capability": {"type": "http", "scheme": "bearer", "bearerFormat": "macaroon"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "capsvc", "version": capsvc.__version__},
+        "servers": [{"url": service.location}],
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": security},
+    }
+
+
+def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {"summary": route.summary, "operationId": f"{route.method.lower()}{route.path}"}
+    parameters = [{"name": each, "in": "path"} for each in re.findall(r"{(\w+)}", route.path)]
+    parameters += [{"name": each, "in": "query"} for each in route.query]
+    if parameters:
+        operation["parameters"] = [
+            each | {"required": each["in"] == "path", "schema": {"type": "string"}} for each in parameters
+        ]
+    if route.takes is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": next(refs)}}}
+    success: dict[str, Any] = {"description": route.summary}
+    if route.gives:
+        answers = [next(refs) for _ in route.gives]
+        success["content"] = {"application/json": {"schema": answers[0] if len(answers) == 1 else {"oneOf": answers}}}
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    statuses = {*route.errors, 503} | ({400, 401, 403} if route.audiences else set())
+    operation["responses"] = {str(route.status): success} | {
+        str(status): {"description": _PROBLEMS[status], "content": problem} for status in sorted(statuses)
+    }
+    if route.audiences:
+        operation["security"] = [{"capability": []}]
+    return operation

@@ -1,0 +1,131 @@
+"""Errors over HTTP: one renderer for routes and middleware, RFC 9457 with a stable ``type``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from capsvc.errors import (
+    CredentialsRefused,
+    Refused,
+    SettingsError,
+    StoreUnavailable,
+    TooBusy,
+    UnknownUser,
+)
+from caveats import CaveatUnmet, Expired, MacaroonError, Revoked
+
+_TYPE = "urn:capsvc:problem:"
+_REALM = 'Bearer realm="capsvc"'
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as it goes over the wire. ``slug`` ends its type; ``members`` are further members."""
+
+    status: int
+    slug: str
+    title: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send this problem as an ASGI application: over HTTP, or as the refusal of a websocket."""
+        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008, "reason": self.title})
+            return
+        await self.response()(scope, receive, send)
+
+    def response(self) -> Response:
+        """Make the response."""
+        members = {"type": _TYPE + self.slug, "title": self.title, "status": self.status, "detail": self.detail}
+        return Response(
+            json.dumps({**members, **self.members}, ensure_ascii=False),
+            self.status,
+            {**self.headers, "Cache-Control": "no-store"},
+            media_type="application/problem+json",
+        )
+
+
+class HTTPProblem(Exception):
+    """Raised where a request cannot be served; carries what to answer."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.title)
+        self.problem = problem
+
+
+def bad_request(detail: str) -> HTTPProblem:
+    """The request cannot be read, or says something that it may not."""
+    return HTTPProblem(Problem(400, "bad-request", "The request cannot be read", detail))
+
+
+_UNPROVEN = Problem(
+    401,
+    "invalid-token",
+    "A valid capability is needed",
+    "Send a capability as `Authorization: Bearer <token>`; get one from POST /v1/tokens.",
+    {"WWW-Authenticate": _REALM},
+)
+
+
+def unproven() -> HTTPProblem:
+    """No capability was presented: the very answer that an unproven one gets."""
+    return HTTPProblem(_UNPROVEN)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Say how an error is answered. Whatever is not known here is an internal error, without detail."""
+    if isinstance(error, HTTPProblem):
+        return error.problem
+    if isinstance(error, MacaroonError):
+        return _of_macaroon(error)
+    return _of_service(error)
+
+
+def _of_macaroon(error: MacaroonError) -> Problem:
+    if isinstance(error, (Expired, Revoked)):
+        word = "expired" if isinstance(error, Expired) else "revoked"
+        challenge = f'{_REALM}, error="invalid_token", error_description="{word}"'
+        detail = "Get another one from POST /v1/tokens, or from whoever gave you this one."
+        return Problem(401, f"{word}-token", f"The capability is {word}", detail, {"WWW-Authenticate": challenge})
+    if isinstance(error, CaveatUnmet):
+        unmet = [
+            {"position": each.position, "predicate": each.predicate, "reason": each.reason}
+            | ({} if each.discharge is None else {"discharge": each.discharge})
+            for each in error.unmet
+        ]
+        return Problem(
+            403,
+            "unmet-caveat",
+            "The capability does not permit this request",
+            str(error),
+            {"WWW-Authenticate": f'{_REALM}, error="insufficient_scope"'},
+            {"unmet": unmet},
+        )
+    return _UNPROVEN
+
+
+def _of_service(error: Exception) -> Problem:
+    if isinstance(error, CredentialsRefused):
+        return Problem(
+            401, "invalid-credentials", "User and password are refused", str(error), {"WWW-Authenticate": _REALM}
+        )
+    if isinstance(error, Refused):
+        return Problem(403, "refused", "The service will not do this", str(error))
+    if isinstance(error, UnknownUser):
+        return Problem(404, "unknown-user", "There is no such user", str(error))
+    if isinstance(error, TooBusy):
+        return Problem(429, "too-busy", "Too many logins at once", str(error), {"Retry-After": str(error.retry_after)})
+    if isinstance(error, StoreUnavailable):
+        return Problem(503, "store-unavailable", "The store cannot say", str(error), {"Retry-After": "1"})
+    if isinstance(error, SettingsError):
+        detail = "The service's keys cannot be used; its log says why."
+        return Problem(503, "not-ready", "The service is not ready", detail, {"Retry-After": "5"})
+    return Problem(500, "internal-error", "Something went wrong in the service", "Its log says more.")

@@ -1,0 +1,70 @@
+"""The routes: one table, from which the application, its guards and its contract are all made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
+from capsvc.http.service import Service
+from capsvc.http.tokens import Described, Login, Renewal, Token, Tokens
+from capsvc.http.users import Addition, Change, Changed, UserRow, UserRows, Users
+from capsvc.http.verification import Active, Inactive, Question, Verification
+from capsvc.names import ADMIN, RESERVED_AUDIENCES, VERIFY
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. ``audiences`` are those whose capabilities open it (None is that of none); empty: no guard."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    summary: str
+    audiences: tuple[str | None, ...] = ()
+    takes: type[msgspec.Struct] | None = None
+    gives: tuple[type[msgspec.Struct], ...] = ()
+    status: int = 200
+    errors: tuple[int, ...] = field(default=())
+    query: tuple[str, ...] = ()
+
+
+OWN = (None,)
+"""An ordinary capability, for the service itself."""
+
+
+def routes(service: Service) -> list[Route]:
+    """List the routes of a service, except those that describe it."""
+    tokens, verification = Tokens(service), Verification(service)
+    revocations, users = Revocations(service), Users(service)
+    admin = (ADMIN,)
+    body_errors = (400, 413, 415)
+    return [
+        Route("POST", "/v1/tokens", tokens.log_in, "Log in and get a macaroon",
+              takes=Login, gives=(Token,), status=201, errors=(*body_errors, 401, 403, 429)),
+        Route("POST", "/v1/tokens/renew", tokens.renew, "Renew a live capability to which nothing was appended",
+              (*OWN, *RESERVED_AUDIENCES), Renewal, (Token,), 201, body_errors),
+        Route("POST", "/v1/verify", verification.verify, "Verify a token for a resource server",
+              () if service.settings.open_verify else (VERIFY,), Question, (Active, Inactive), 200, body_errors),
+        Route("GET", "/v1/auth", verification.auth, "Authenticate a request for a proxy",
+              status=204, errors=(400, 401, 403)),
+        Route("GET", "/v1/capability", tokens.describe, "See what the presented capability may do",
+              (*OWN, *RESERVED_AUDIENCES), gives=(Described,)),
+        Route("GET", "/v1/salts", revocations.salts, "List the names in one's salt column",
+              (*OWN, ADMIN), gives=(SaltRows,), errors=(404,), query=("user",)),
+        Route("POST", "/v1/revocations", revocations.revoke, "Take back a name, a token, or everything",
+              (*OWN, ADMIN), Revocation, (Revoked,), 200, (*body_errors, 404)),
+        Route("POST", "/v1/password", revocations.change_password, "Change one's password, and all salts with it",
+              OWN, PasswordChange, (Revoked,), 200, (*body_errors, 429)),
+        Route("POST", "/v1/users", users.add, "Add a user", admin, Addition, (UserRow,), 201, (*body_errors, 409, 429)),
+        Route("GET", "/v1/users", users.list, "List users", admin, gives=(UserRows,), query=("after",)),
+        Route("GET", "/v1/users/{user}", users.show, "See a user", admin, gives=(UserRow,), errors=(404,)),
+        Route("PATCH", "/v1/users/{user}", users.change, "Disable, enable or change a user",
+              admin, Change, (Changed,), 200, (*body_errors, 404, 429)),
+    ]  # fmt: skip

@@ -1,0 +1,131 @@
+"""Tokens: log in, renew, and see what a presented capability may do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from capsvc.authority import Minted
+from capsvc.http.bodies import answer, read
+from capsvc.http.problems import bad_request
+from capsvc.http.service import Service
+from capsvc.stores import DEFAULT_SALT_NAME
+from caveats import Capability, Format, Macaroon, PredicateError
+from caveats.authority import AUTHORITY_CAVEATS
+from caveats.wire import encode_text
+
+_FORMATS = {1: Format.V1, 2: Format.V2}
+Lifetime = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Login(msgspec.Struct, forbid_unknown_fields=True):
+    """A user logs in."""
+
+    user: str
+    password: str
+    audience: str | None = None
+    salt: str = DEFAULT_SALT_NAME
+    lifetime: Lifetime = 0
+    caveats: Annotated[list[str], msgspec.Meta(max_length=64)] = []
+    format: Literal[1, 2] = 2
+
+
+class Renewal(msgspec.Struct, forbid_unknown_fields=True):
+    """A live capability asks for a later expiry."""
+
+    lifetime: Lifetime = 0
+    format: Literal[1, 2] = 2
+
+
+class Token(msgspec.Struct):
+    """A fresh macaroon, and what stands in it. Times are RFC 3339 in UTC."""
+
+    macaroon: str
+    user: str
+    audience: str | None
+    salt: str
+    nonce: str
+    issued: str
+    expires: str
+
+
+class Described(msgspec.Struct):
+    """What a capability may do: everything, except as ``scope`` narrows it."""
+
+    user: str
+    audience: str | None
+    salt: list[str]
+    nonce: str
+    issued: str
+    expires: str
+    scope: list[str]
+    revision: int
+
+
+class Tokens:
+    """The endpoints for tokens."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def log_in(self, request: Request) -> Response:
+        """``POST /v1/tokens``."""
+        login = await read(request, Login, self._service.settings.body_bytes)
+        try:
+            minted = await self._service.authority.log_in(
+                login.user, login.password, login.audience, login.salt, login.lifetime
+            )
+            macaroon = minted.macaroon.attenuate(*login.caveats, vocabulary=self._service.node.vocabulary)
+        except (ValueError, PredicateError) as wrong:
+            raise bad_request(f"{wrong}.") from None
+        self._service.log.info("login", user=minted.written.user, audience=login.audience, salt=login.salt)
+        return answer(_token(macaroon, minted, login.format), 201)
+
+    async def renew(self, request: Request) -> Response:
+        """``POST /v1/tokens/renew``."""
+        renewal = await read(request, Renewal, self._service.settings.body_bytes)
+        capability = self._service.verdict(request).capability
+        minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
+        self._service.log.info("renewal", user=capability.user, audience=capability.audience)
+        return answer(_token(minted.macaroon, minted, renewal.format), 201)
+
+    async def describe(self, request: Request) -> Response:
+        """``GET /v1/capability``."""
+        verdict = self._service.verdict(request)
+        return answer(described(verdict.capability, verdict.revision))
+
+
+def described(capability: Capability, revision: int) -> Described:
+    """Describe a capability, without its salts."""
+    return Described(
+        capability.user,
+        capability.audience,
+        list(capability.salt_names),
+        capability.nonce,
+        capability.not_before,
+        capability.expires,
+        scope(capability),
+        revision,
+    )
+
+
+def scope(capability: Capability) -> list[str]:
+    """List the predicates that holders appended, without those on salts."""
+    return [str(each) for each in capability.predicates[AUTHORITY_CAVEATS:] if each.attribute != "salt"]
+
+
+def _token(macaroon: Macaroon, minted: Minted, format: int) -> Token:
+    written = minted.written
+    return Token(
+        encode_text(macaroon, _FORMATS[format]),
+        written.user,
+        written.key_name.audience,
+        written.salt_name,
+        written.nonce,
+        written.not_before,
+        written.not_after,
+    )

@@ -1,0 +1,138 @@
+"""The key ring: which secrets sign, which still verify, and the keys that are derived from them.
+
+A ring secret is only ever input to HKDF, whose info names the purpose, the key and the audience, so no
+two uses share a key. Each secret is the XOR of two random-looking shares: one in a file beside the
+service, one in the store. Either alone says nothing about it; a check value refuses a wrong pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hmac import compare_digest
+from secrets import token_bytes
+from types import MappingProxyType
+from typing import Self
+
+from capsvc.errors import Refused, SettingsError
+from capsvc.hkdf import hkdf_sha256
+from capsvc.shares import ShareFile
+from capsvc.stores import Store, StoredKey
+from caveats import KeyName
+
+SECRET_BYTES = 32
+PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
+_SIGNING_PURPOSE = "capsvc macaroon root key 1"
+_CHECK_PURPOSE = "capsvc ring secret check 1"
+
+
+@dataclass(frozen=True, slots=True)
+class RingKey:
+    """A key of the ring with its whole secret."""
+
+    key_id: str
+    state: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The ring as it stood at one count of changes. Retired keys are not in it."""
+
+    count: int
+    keys: Mapping[str, RingKey]
+    _derived: dict[KeyName, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, store: Store, shares: ShareFile) -> Self:
+        """Put the shares together. Raises SettingsError for a missing, wrong or unusable one."""
+        count, stored = store.keys()
+        halves = shares.read() if stored else {}
+        keys = {}
+        for key in stored:
+            if key.state == RETIRED:
+                continue
+            half = halves.get(key.key_id)
+            if half is None:
+                raise SettingsError(
+                    f"{shares.path} holds no share of key {key.key_id}: restore the file from its backup"
+                )
+            secret = _xor(half, key.share)
+            if not compare_digest(_check(secret, key.key_id), key.check):
+                raise SettingsError(
+                    f"the share of key {key.key_id} in {shares.path} does not belong to this database:"
+                    " restore the two from the same installation"
+                )
+            keys[key.key_id] = RingKey(key.key_id, key.state, secret)
+        return cls(count, MappingProxyType(keys))
+
+    def signing(self) -> RingKey:
+        """Return the key that signs. Raises SettingsError: without one nothing can be minted."""
+        for key in self.keys.values():
+            if key.state == SIGNING:
+                return key
+        raise SettingsError("no key signs: run `capsvc init`, or `capsvc keys add` and `capsvc keys promote`")
+
+    def root_key(self, name: KeyName) -> bytes | None:
+        """Derive the root key of a name; None for a key that is unknown or retired."""
+        derived = self._derived.get(name)
+        if derived is None:
+            key = self.keys.get(name.key_id)
+            if key is None:
+                return None
+            derived = hkdf_sha256(key.secret, _SIGNING_PURPOSE, key.key_id, name.audience or "")
+            self._derived[name] = derived
+        return derived
+
+
+def add(store: Store, shares: ShareFile, now: str) -> str:
+    """Add a random pending key and return its id: its file share first, so that no stored key lacks one."""
+    _, stored = store.keys()
+    halves = shares.read() if shares.path.exists() or stored else {}
+    used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
+    key_id = f"k{max(used, default=0) + 1}"
+    secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
+    shares.write({**halves, key_id: half})
+    store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
+    return key_id
+
+
+def promote(store: Store, key_id: str, now: str) -> None:
+    """Let a pending key sign; the one that signed until now verifies from then on. Raises Refused."""
+    states = _states(store)
+    if states.get(key_id) != PENDING:
+        raise Refused(f"{key_id} is {states.get(key_id, 'not in the ring')}: only a pending key can be promoted")
+    changes = {other: VERIFYING for other, state in states.items() if state == SIGNING}
+    store.set_key_states({**changes, key_id: SIGNING}, now)
+
+
+def retire(store: Store, key_id: str, now: str, earliest: str, leaked: bool) -> None:
+    """Retire a verifying key once nothing signed by it can be alive, or at once when it leaked.
+
+    ``earliest`` is the instant before which it must have stopped signing. Raises Refused.
+    """
+    states = _states(store)
+    state = states.get(key_id)
+    if state is None or state == RETIRED:
+        raise Refused(f"{key_id} is {state or 'not in the ring'}: there is nothing to retire")
+    if state == SIGNING:
+        raise Refused(f"{key_id} signs: add another key, promote it, then retire this one")
+    changed = next(key.changed for key in store.keys()[1] if key.key_id == key_id)
+    if state == VERIFYING and changed > earliest and not leaked:
+        raise Refused(
+            f"{key_id} signed until {changed}, so macaroons of it may be alive; wait, or say --leaked"
+            " to refuse them all at once"
+        )
+    store.set_key_states({key_id: RETIRED}, now)
+
+
+def _states(store: Store) -> dict[str, str]:
+    return {key.key_id: key.state for key in store.keys()[1]}
+
+
+def _check(secret: bytes, key_id: str) -> bytes:
+    return hkdf_sha256(secret, _CHECK_PURPOSE, key_id)[:16]
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,33 @@
+"""Names that are given to users and audiences, and which of them are reserved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from caveats import BUILTIN, check_audience
+
+ADMIN, VERIFY = "capsvc.admin", "capsvc.verify"
+RESERVED_AUDIENCES = (ADMIN, VERIFY)
+_RESERVED_PREFIX = "capsvc."
+_USER_CHARACTERS = 128
+
+
+def check_user_name(name: str) -> str:
+    """Return a user's name if it is one: 1 to 128 characters, NFC, no ``/``, no control character.
+
+    Raises ValueError.
+    """
+    if len(name) > _USER_CHARACTERS:
+        raise ValueError(f"a user's name has at most {_USER_CHARACTERS} characters")
+    fact: str = BUILTIN["user"].fact(name)
+    return fact
+
+
+def check_audiences(audiences: Iterable[str]) -> tuple[str, ...]:
+    """Return audiences, sorted and each once, if a user can be given them. Raises ValueError."""
+    for audience in audiences:
+        if check_audience(audience).startswith(_RESERVED_PREFIX) and audience not in RESERVED_AUDIENCES:
+            raise ValueError(
+                f"audiences that begin with {_RESERVED_PREFIX} are reserved: {' '.join(RESERVED_AUDIENCES)}"
+            )
+    return tuple(sorted(set(audiences)))

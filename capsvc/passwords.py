@@ -1,0 +1,115 @@
+"""Passwords: the one slow hash, Argon2id, run off the event loop and never more than there are cores.
+
+Parameters follow the OWASP Password Storage Cheat Sheet's minimum for Argon2id (19 MiB, two passes, one
+lane), which the settings can raise and not lower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from argon2 import PasswordHasher, Type, extract_parameters
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from capsvc.errors import CredentialsRefused, TooBusy
+from capsvc.settings import Settings
+
+T = TypeVar("T")
+
+MIN_CHARACTERS, MAX_CHARACTERS = 8, 1024
+QUEUE_SECONDS = 1.0
+_WAITING_PER_SLOT = 100
+_IMPORT_MEMORY_KIB, _IMPORT_TIME, _IMPORT_LANES = 1024 * 1024, 64, 64
+
+
+class Passwords:
+    """Hashes and verifies passwords. An unknown user costs what a known one does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=settings.argon2_time,
+            memory_cost=settings.argon2_memory_kib,
+            parallelism=settings.argon2_parallelism,
+            hash_len=32,
+            salt_len=16,
+            type=Type.ID,
+        )
+        self._decoy = self._hasher.hash(token_hex())
+
+    def hash(self, password: str) -> str:
+        """Hash a new password. Raises ValueError for one of a length that is not accepted."""
+        if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
+            raise ValueError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters")
+        return self._hasher.hash(password)
+
+    def verify(self, hash: str | None, password: str) -> None:
+        """Raise CredentialsRefused unless the password is the hash's; None stands for no such user."""
+        try:
+            self._hasher.verify(hash or self._decoy, password[: MAX_CHARACTERS + 1])
+        except (VerificationError, InvalidHashError):
+            hash = None
+        if hash is None:
+            raise CredentialsRefused("user and password do not belong together")
+
+    def is_outdated(self, hash: str) -> bool:
+        """Tell whether a hash was made with other parameters than today's."""
+        return self._hasher.check_needs_rehash(hash)
+
+
+def check_phc(text: str) -> str:
+    """Return a ready Argon2id hash in PHC form if it is one, else raise ValueError, naming its scheme."""
+    scheme = text.split("$")[1] if text.startswith("$") and text.count("$") > 1 else ""
+    if scheme != "argon2id":
+        named = f"of scheme {scheme[:32]!r}" if scheme.isascii() and scheme else "of no scheme that has a name"
+        raise ValueError(f"a password hash {named}: only argon2id is taken")
+    try:
+        found = extract_parameters(text)
+    except InvalidHashError:
+        raise ValueError("a password hash that is not well-formed argon2id") from None
+    if (
+        found.memory_cost > _IMPORT_MEMORY_KIB
+        or found.time_cost > _IMPORT_TIME
+        or found.parallelism > _IMPORT_LANES
+        or found.version != 19
+    ):
+        raise ValueError("a password hash of parameters that would cost too much to check, or of an old version")
+    return text
+
+
+class HashingSlots:
+    """Runs slow hashes on threads: one slot a core, shared among workers; nobody waits over a second."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self.count = max(1, len(os.sched_getaffinity(0)) // workers)
+        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
+        self._free = asyncio.Semaphore(self.count)
+        self._waiting = 0
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function on a slot and return what it returns. Raises TooBusy when none gets free in time."""
+        if self._waiting >= _WAITING_PER_SLOT * self.count:
+            raise TooBusy(1)
+        self._waiting += 1
+        try:
+            await asyncio.wait_for(self._free.acquire(), QUEUE_SECONDS)
+        except TimeoutError:
+            raise TooBusy(1) from None
+        finally:
+            self._waiting -= 1
+        running = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        running.add_done_callback(self._release)
+        return await asyncio.shield(running)  # a client that leaves does not free the slot: the thread does
+
+    def _release(self, done: asyncio.Future[Any]) -> None:
+        self._free.release()
+        if not done.cancelled():
+            done.exception()  # looked at, so that asyncio does not report it where nobody waits any more
+
+    def close(self) -> None:
+        """Stop the threads once they are done."""
+        self._threads.shutdown(wait=False)

@@ -1,0 +1,139 @@
+"""Settings: from ``CAPSVC_*`` in the environment, else from ``capsvc.toml`` in the home, else defaults.
+
+Everything is checked at start, and what is wrong is named.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from capsvc.errors import SettingsError
+from caveats import BUILTIN, DECLARABLE, Limits, Vocabulary, check_audience
+
+FILE_NAME = "capsvc.toml"
+DEFAULT_HOME = "var"
+_PREFIX = "CAPSVC_"
+_DAY = 24 * 3600
+_OWASP_MEMORY_KIB = 19456
+_OWASP_TIME = 2
+
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=3650 * _DAY)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of one installation. Lengths are in bytes or characters, spans in seconds."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    workers: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    url: str = ""
+    """The public URL, the location in what is minted; empty for ``http://host:port``."""
+
+    audience: str = ""
+    """The audience that ``/v1/auth`` and ``/v1/verify`` accept; empty for none."""
+
+    lifetime: Seconds = 30 * _DAY
+    max_lifetime: Seconds = 30 * _DAY
+    max_login_age: Seconds = 90 * _DAY
+    clock_skew: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    open_verify: bool = False
+    """Whether anybody may ask ``/v1/verify``, without a capability for ``capsvc.verify``."""
+
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    forwarded: Literal["X-Forwarded", "X-Original"] = "X-Forwarded"
+
+    argon2_memory_kib: Annotated[int, msgspec.Meta(ge=_OWASP_MEMORY_KIB, le=4 * 1024 * 1024)] = _OWASP_MEMORY_KIB
+    argon2_time: Annotated[int, msgspec.Meta(ge=_OWASP_TIME, le=100)] = _OWASP_TIME
+    argon2_parallelism: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+
+    token_characters: Count = 8192
+    header_characters: Count = 16384
+    caveats: Count = 64
+    discharges: Count = 8
+    depth: Count = 4
+    body_bytes: Count = 65536
+    """How large a JSON body of the service's own routes may be."""
+
+    vocabulary: dict[str, str] = {}
+    """An application's own attributes: a name and one of text, tokens, path, number, network."""
+
+    @property
+    def limits(self) -> Limits:
+        """The caps on what strangers send."""
+        return Limits(self.token_characters, self.caveats, self.discharges, self.depth)
+
+    @property
+    def words(self) -> Vocabulary:
+        """The built-in vocabulary with the application's attributes."""
+        return BUILTIN.extend(**{name: DECLARABLE[type] for name, type in self.vocabulary.items()})
+
+    @property
+    def skew(self) -> timedelta:
+        """The clock skew allowed between nodes."""
+        return timedelta(seconds=self.clock_skew)
+
+
+def load(home: Path, environment: Mapping[str, str]) -> Settings:
+    """Read the settings of a home. Raises SettingsError, which names the setting."""
+    given = _from_file(home / FILE_NAME)
+    names = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
+    for variable, value in environment.items():
+        name = variable.removeprefix(_PREFIX).lower()
+        if not variable.startswith(_PREFIX) or name == "home":
+            continue
+        if name not in names or name == "vocabulary":
+            raise SettingsError(f"{variable} is not a setting that the environment can give")
+        given[name] = [part for part in re.split(r"[,\s]+", value) if part] if name == "trusted_proxies" else value
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise SettingsError(f"a setting is wrong: {_named(str(wrong))}") from None
+    return _checked(settings)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as wrong:
+        raise SettingsError(f"{path} cannot be read: {wrong}") from None
+
+
+def _named(message: str) -> str:
+    """Say where msgspec's ``$.port`` comes from."""
+    found = re.search(r" - at `\$\.([a-z0-9_]+).*`$", message)
+    if not found:
+        return message
+    return f"{found[1]} ({_PREFIX}{found[1].upper()}, or {found[1]} in {FILE_NAME}): {message[: found.start()]}"
+
+
+def _checked(settings: Settings) -> Settings:
+    if settings.lifetime > settings.max_lifetime:
+        raise SettingsError("lifetime is longer than max_lifetime")
+    if settings.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", settings.url):
+        raise SettingsError("url is like https://caps.example.org, without query")
+    for network in settings.trusted_proxies:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise SettingsError(f"trusted_proxies holds {network!r}, which is no network like 10.0.0.0/8") from None
+    for name, type in settings.vocabulary.items():
+        if type not in DECLARABLE:
+            raise SettingsError(f"vocabulary.{name} is one of {', '.join(DECLARABLE)}")
+    try:
+        if settings.audience:
+            check_audience(settings.audience)
+        _ = settings.words
+    except ValueError as wrong:
+        raise SettingsError(str(wrong)) from None
+    return settings

@@ -1,0 +1,60 @@
+"""The file of key shares: mode 0600, written whole and synced, read only when nobody else can."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from capsvc.errors import SettingsError
+from caveats.encoding import decode_base64, encode_base64
+from caveats.errors import DecodeError
+
+SHARE_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFile:
+    """One share of each ring secret by key id, as JSON at a path."""
+
+    path: Path
+
+    def read(self) -> dict[str, bytes]:
+        """Read the shares. Raises SettingsError, which says what to do, for whatever is wrong."""
+        try:
+            with self.path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                text = file.read()
+        except FileNotFoundError:
+            raise SettingsError(f"the key file {self.path} is missing: restore it from its backup") from None
+        except OSError as wrong:
+            raise SettingsError(f"the key file {self.path} cannot be read: {wrong.strerror}") from None
+        if mode & 0o077:
+            raise SettingsError(f"the key file {self.path} can be read by others: chmod 600 it, then rotate its keys")
+        try:
+            shares = {str(key_id): decode_base64(share) for key_id, share in json.loads(text)["shares"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, DecodeError):
+            raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup") from None
+        if not all(len(share) == SHARE_BYTES for share in shares.values()):
+            raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup")
+        return shares
+
+    def write(self, shares: Mapping[str, bytes]) -> None:
+        """Replace the file by one with these shares, durably: after a crash it is the old or the new one."""
+        text = json.dumps({"shares": {key_id: encode_base64(share) for key_id, share in shares.items()}}, indent=2)
+        draft = self.path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self.path)
+        directory = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,161 @@
+"""The salt column and what belongs to it, as any engine has to keep it.
+
+One contract test (``tests/capsvc/store_contract.py``) holds every engine to the same behaviour. Every
+method may raise StoreUnavailable. What writes is durable once it returns, and returns the revision: one
+counter, raised in the same transaction as the change and its change row.
+
+Two kinds of name stand in the column. *Issued* names were made at a login or with the user and carry a
+salt; a *holder's* name, or a nonce (behind ``nonce/``), has no row until it is revoked and is null from
+then on. Users and issued names are never deleted, only nulled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from caveats.verifier import Salts
+
+HOLDER_NAMES = 1000
+"""So many revoked holder's names and nonces a user has at most; beyond, her issued salts change instead."""
+
+ISSUED_NAMES = 1000
+"""So many names a user can have issued; each is kept for ever."""
+
+DEFAULT_SALT_NAME = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One consistent look at the column: the salts asked for, and what a node checks beside them.
+
+    ``revision`` is the counter, ``ring`` counts changes of the key ring.
+    """
+
+    salts: Salts
+    revision: int
+    ring: int
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user. ``audiences`` are those that she may have macaroons for, beside none."""
+
+    name: str
+    audiences: tuple[str, ...]
+    disabled: bool
+    created: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewUser:
+    """A user to add, with an Argon2id hash in PHC form."""
+
+    name: str
+    password: str
+    audiences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SaltName:
+    """A row of the column without its salt. ``kind`` is ``issued``, ``holder`` or ``nonce``."""
+
+    name: str
+    kind: str
+    revoked: bool
+    changed: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IssuedSalt:
+    """A current salt to mint with, read in one look with the audiences that its user may have."""
+
+    salt: bytes
+    audiences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StoredKey:
+    """The store's share of a ring key, its state, and a check value over the whole secret."""
+
+    key_id: str
+    state: str
+    share: bytes
+    check: bytes
+    changed: str
+
+
+class Store(Protocol):
+    """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
+
+    def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
+        """Look up the rows of some names of a user; with the panic instant, revision and ring count.
+
+        The only call on the verification path. Raises StoreBusy at once unless ``patient``.
+        """
+
+    def password(self, user: str) -> str | None:
+        """Return the user's password hash; None for an unknown or disabled user."""
+
+    def issue_salt(self, user: str, name: str, password: str | None, now: str) -> IssuedSalt:
+        """Return the current salt of an issued name, making one where there is none or it was nulled.
+
+        Where ``password`` is a hash, it has to be the user's still, in the same look. Raises
+        CredentialsRefused if not, or for an unknown or disabled user; Refused for a holder's name, and
+        for a new one past ISSUED_NAMES.
+        """
+
+    def replace_hash(self, user: str, old: str, new: str) -> None:
+        """Replace a password's hash by a stronger one of the same password; changes nothing else."""
+
+    def add_users(self, users: Iterable[NewUser], now: str) -> list[str]:
+        """Add users in one transaction; return the names that were taken and were left as they are."""
+
+    def user(self, name: str) -> User:
+        """Return a user. Raises UnknownUser."""
+
+    def users(self, after: str = "", limit: int = 100) -> list[User]:
+        """List users by name, beginning after a name."""
+
+    def salt_names(self, user: str) -> list[SaltName]:
+        """List the user's rows, issued ones first. Raises UnknownUser."""
+
+    def set_password(self, user: str, password: str, now: str) -> int:
+        """Set a password's hash and change all of the user's salts. Raises UnknownUser."""
+
+    def set_audiences(self, user: str, audiences: Sequence[str], now: str) -> int:
+        """Set which audiences a user may have; if that changes anything, change all of her salts."""
+
+    def set_disabled(self, user: str, disabled: bool, now: str) -> int:
+        """Disable a user (null all of her issued salts) or enable her (new ones). Idempotent."""
+
+    def revoke_name(self, user: str, name: str, now: str) -> int:
+        """Change the salt of an issued name; null a holder's. Raises UnknownUser."""
+
+    def revoke_nonce(self, user: str, nonce: str, now: str) -> int:
+        """Revoke one macaroon and what was cut from it. Raises UnknownUser."""
+
+    def revoke_all(self, user: str, now: str) -> int:
+        """Change all of the user's issued salts. Raises UnknownUser."""
+
+    def panic(self, before: str) -> int:
+        """Refuse every window that began before an instant. Never lowered: an earlier one changes nothing."""
+
+    def revision(self) -> int:
+        """Return the counter."""
+
+    def longest(self, lifetime: int) -> int:
+        """Remember a maximum lifetime in seconds; return the largest that was ever configured."""
+
+    def keys(self) -> tuple[int, list[StoredKey]]:
+        """Return the ring count and all keys, in the order in which they were added."""
+
+    def add_key(self, key: StoredKey) -> None:
+        """Add a key. Raises Refused when its id was ever used."""
+
+    def set_key_states(self, states: dict[str, str], now: str) -> None:
+        """Set the states of some keys in one transaction."""
+
+    def close(self) -> None:
+        """Let go of the engine; the store is not used afterwards."""

@@ -1,0 +1,117 @@
+"""Connections to one SQLite file: opened the same way everywhere, checked, and one a thread.
+
+``synchronous=FULL`` always. The journal is WAL only where SQLite's WAL-reset bug is fixed (3.51.3, and
+3.50.7 and 3.44.6 in their branches; https://www.sqlite.org/wal.html), else the rollback journal in its
+TRUNCATE form, whose commit point is itself synced: deleting a journal is not, and a power cut could
+bring it back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from capsvc.errors import StoreBusy, StoreUnavailable
+
+PATIENCE_SECONDS = 2.0
+_FULL = 2
+
+
+def journal_mode(version: tuple[int, int, int]) -> str:
+    """Choose the journal for a version of SQLite."""
+    fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51, 0) or (3, 44, 6) <= version < (3, 45, 0)
+    return "wal" if fixed else "truncate"
+
+
+class Connections:
+    """Hands each thread its own connection to one file, and notices when the file is not the same any more.
+
+    A deleted database would go on answering through its open descriptor, and a revocation written to
+    its successor would never be seen. So every use looks whether the path still leads to the inode that
+    was opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._open: list[sqlite3.Connection] = []
+        self._inode = self._look()
+
+    @contextmanager
+    def reading(self, patient: bool) -> Iterator[sqlite3.Connection]:
+        """Give a connection for reading; raises StoreBusy at once unless patient."""
+        with self._translated():
+            yield self._connection(patient)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside BEGIN IMMEDIATE; commit at the end, durably, or roll back."""
+        with self._translated():
+            connection = self._connection(patient=True)
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._local = threading.local()
+
+    def _look(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            raise StoreUnavailable(f"the database {self._path} is gone: put it back and start again") from None
+        return found.st_dev, found.st_ino
+
+    def _connection(self, patient: bool) -> sqlite3.Connection:
+        if self._look() != self._inode:
+            raise StoreUnavailable(f"the database {self._path} was replaced while in use: start again")
+        name = "patient" if patient else "hasty"
+        connection: sqlite3.Connection | None = getattr(self._local, name, None)
+        if connection is None:
+            connection = self._connect(PATIENCE_SECONDS if patient else 0.0)
+            setattr(self._local, name, connection)
+        return connection
+
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.resolve().as_uri()}?mode=rw",
+            uri=True,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        mode = journal_mode(sqlite3.sqlite_version_info[:3])
+        connection.execute("PRAGMA synchronous = FULL")
+        found = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
+        full = connection.execute("PRAGMA synchronous").fetchone()[0]
+        if (found, full) != (mode, _FULL):
+            connection.close()
+            raise StoreUnavailable(f"SQLite did not take journal_mode={mode} and synchronous=FULL")
+        with self._lock:
+            self._open.append(connection)
+        return connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as wrong:
+            if wrong.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise StoreBusy("the database is locked by another process: try again") from None
+            raise StoreUnavailable(f"the database does not answer: {wrong}") from None
+        except sqlite3.DatabaseError as wrong:
+            raise StoreUnavailable(f"the database does not answer: {wrong}") from None

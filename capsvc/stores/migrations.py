@@ -1,0 +1,56 @@
+"""The tables of the SQLite store, as steps that are each applied once and never edited afterwards."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+MIGRATIONS = Migrations("capsvc")
+
+
+@MIGRATIONS()
+def m001_first_tables(db: Database) -> None:
+    """Users, the salt column with its change rows, the counter, the key ring's shares."""
+    db.executescript(
+        """
+        CREATE TABLE state (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            revision INTEGER NOT NULL,
+            panic TEXT NOT NULL,
+            ring INTEGER NOT NULL,
+            longest INTEGER NOT NULL
+        );
+        INSERT INTO state VALUES (1, 0, '', 0, 0);
+        CREATE TABLE users (
+            name TEXT PRIMARY KEY,
+            password TEXT NOT NULL,
+            audiences TEXT NOT NULL,
+            disabled INTEGER NOT NULL DEFAULT 0,
+            created TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE salts (
+            user TEXT NOT NULL,
+            name TEXT NOT NULL,
+            salt BLOB,
+            issued INTEGER NOT NULL,
+            changed TEXT NOT NULL,
+            PRIMARY KEY (user, name)
+        ) WITHOUT ROWID;
+        CREATE TABLE changes (
+            revision INTEGER NOT NULL,
+            user TEXT NOT NULL,
+            name TEXT NOT NULL,
+            salt BLOB,
+            instant TEXT NOT NULL,
+            PRIMARY KEY (revision, user, name)
+        ) WITHOUT ROWID;
+        CREATE TABLE keys (
+            position INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL,
+            share BLOB NOT NULL,
+            checked BLOB NOT NULL,
+            changed TEXT NOT NULL
+        );
+        """
+    )

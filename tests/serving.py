@@ -1,0 +1,106 @@
+"""A real service in another process, for the tests that need one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+COMMAND = Path(sys.executable).parent / "capsvc"
+_START_SECONDS = 30.0
+
+
+def run(
+    home: Path,
+    *arguments: str,
+    stdin: str = "",
+    environment: dict[str, str] | None = None,
+    command: Path = COMMAND,
+) -> subprocess.CompletedProcess[str]:
+    """Run one command of the command line to its end, with a home."""
+    return subprocess.run(
+        [command, *arguments],
+        input=stdin,
+        env=environment_for(home) | (environment or {}),
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def environment_for(home: Path) -> dict[str, str]:
+    """The environment of a command: ours, with this home and no other setting."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CAPSVC_")}
+    return ours | {"CAPSVC_HOME": str(home)}
+
+
+class Server:
+    """``capsvc serve`` on a free port; made with its home unless that is there. Ends with the context.
+
+    ``log`` is the file that its standard error goes to.
+    """
+
+    def __init__(
+        self, home: Path, *arguments: str, environment: dict[str, str] | None = None, command: Path = COMMAND
+    ) -> None:
+        self.home = home
+        self.log = home.parent / f"serve-{time.monotonic_ns()}.log"
+        self._command = command
+        self._arguments = arguments
+        self._environment = environment_for(home) | (environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        if not (self.home / "capsvc.db").exists():
+            made = run(self.home, "init", environment=self._environment, command=self._command)
+            assert made.returncode == 0, made.stderr
+        (self.home / "address").unlink(missing_ok=True)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._command, "serve", "--port", "0", *self._arguments], env=self._environment, cwd=self.home.parent,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.02)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(timeout=20) in (0, -signal.SIGTERM), self.log.read_text()
+        if kind is None:
+            assert "Traceback" not in self.log.read_text(), self.log.read_text()
+
+    def _is_ready(self) -> bool:
+        try:
+            self.url = (self.home / "address").read_text().strip()
+            return httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except (OSError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+            return False
+
+    @property
+    def password(self) -> str:
+        """The first user's password."""
+        return (self.home / "first-password").read_text().strip()
+
+    def log_in(self, user: str = "admin", password: str | None = None, **more: object) -> str:
+        """Log in over HTTP and return the token."""
+        wanted = {"user": user, "password": password or self.password, **more}
+        answer = httpx2.post(f"{self.url}/v1/tokens", json=wanted, timeout=30)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["macaroon"])
