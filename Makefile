@@ -28,11 +28,12 @@ wheel: $(STAMP)
 	$(BIN)/python -m build --wheel
 
 $(STAMP): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("capsvc needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("capsvc needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
 		echo "python3 has no venv here: on Debian, apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[service]' --group test
+	@echo "setting up $(VENV): this takes a minute, once"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[service]' --group test
 	@touch $@
 
 clean:
