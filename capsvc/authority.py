@@ -14,6 +14,7 @@ from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
 from caveats import Authority as Written
 from caveats import Capability, KeyName, Macaroon, Revoked, check_salt_name, time_text
 from caveats.encoding import encode_base64
+from caveats.verifier import NONCE_PREFIX
 
 _NONCE_BYTES = 16
 
@@ -55,14 +56,22 @@ class Authority:
 
     def _log_in(self, user: str, password: str, salt_name: str) -> IssuedSalt:
         """Verify a password, then read the salt in one look that says the password is still the same."""
+        hash = self._verified_hash(user, password)
+        try:
+            issued = self._store.issue_salt(user, salt_name, hash, self._node.now())
+        except CredentialsRefused:  # another hash by now: of the same password, strengthened, or of another
+            hash = self._verified_hash(user, password)
+            issued = self._store.issue_salt(user, salt_name, hash, self._node.now())
+        if self._passwords.is_outdated(hash):
+            self._store.replace_hash(user, hash, self._passwords.hash(password))
+        return issued
+
+    def _verified_hash(self, user: str, password: str) -> str:
         hash = self._store.password(user)
         self._passwords.verify(hash, password)
-        assert hash is not None  # noqa: S101 - verify raises for None
-        if self._passwords.is_outdated(hash):
-            renewed = self._passwords.hash(password)
-            self._store.replace_hash(user, hash, renewed)
-            hash = renewed
-        return self._store.issue_salt(user, salt_name, hash, self._node.now())
+        if hash is None:
+            raise CredentialsRefused("user and password do not belong together")
+        return hash
 
     def _mint(self, user: str, audience: str | None, salt_name: str, issued: IssuedSalt, span: timedelta) -> Minted:
         now = _moment(self._node.now())
@@ -79,7 +88,9 @@ class Authority:
             raise Refused("a narrowed macaroon is not renewed: renew the one that it was cut from")
         name, salt = capability.predicates[2].operand
         issued = self._issued_still(capability, name)
-        if issued.salt != salt:
+        nonce = NONCE_PREFIX + capability.nonce
+        column = self._store.read(capability.user, (name, nonce)).salts
+        if column.rows != {name: salt} or capability.not_before < column.panic:
             raise Revoked()
         if capability.audience is not None and capability.audience not in issued.audiences:
             raise Revoked()
@@ -107,9 +118,11 @@ class Authority:
 
     async def change_password(self, user: str, current: str, new: str) -> int:
         """Change a password and all of the user's salts; return the revision. Raises CredentialsRefused."""
-        await self._slots.run(self._passwords.verify, self._store.password(user), current)
-        hash = await self._slots.run(self._passwords.hash, new)
-        return self._store.set_password(user, hash, self._node.now())
+        return await self._slots.run(self._change_password, user, current, new)
+
+    def _change_password(self, user: str, current: str, new: str) -> int:
+        known = self._verified_hash(user, current)
+        return self._store.set_password(user, self._passwords.hash(new), self._node.now(), known)
 
     def _span(self, lifetime: int) -> timedelta:
         if not 0 <= lifetime <= self._settings.max_lifetime:

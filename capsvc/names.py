@@ -25,9 +25,10 @@ def check_user_name(name: str) -> str:
 
 def check_audiences(audiences: Iterable[str]) -> tuple[str, ...]:
     """Return audiences, sorted and each once, if a user can be given them. Raises ValueError."""
-    for audience in audiences:
+    wanted = sorted(set(audiences))
+    for audience in wanted:
         if check_audience(audience).startswith(_RESERVED_PREFIX) and audience not in RESERVED_AUDIENCES:
             raise ValueError(
                 f"audiences that begin with {_RESERVED_PREFIX} are reserved: {' '.join(RESERVED_AUDIENCES)}"
             )
-    return tuple(sorted(set(audiences)))
+    return tuple(wanted)

@@ -91,15 +91,13 @@ class Node:
         if key_name.key_id not in ring.keys:
             ring = self._current_ring(self._store.read("", (), patient=patient).ring)
         while True:
-            look = _Look(self._store, ring.count, patient)
+            look = _Look(self._store, ring.count, min_revision, patient)
             verifier = Verifier(ring.root_key, key_name.audience, self._longest, self.settings.limits)
             try:
                 capability = verifier.verify(macaroon, request, look, discharges)
             except _RingChanged:
                 ring = self._current_ring(look.reading.ring)
                 continue
-            if look.reading.revision < min_revision:
-                raise StoreUnavailable(f"this node has not seen revision {min_revision} yet: ask again in a moment")
             return Verdict(capability, look.reading.revision)
 
     def _current_ring(self, count: int) -> KeyRing:
@@ -114,13 +112,16 @@ class _Look:
 
     reading: Reading
 
-    def __init__(self, store: Store, ring_count: int, patient: bool) -> None:
+    def __init__(self, store: Store, ring_count: int, min_revision: int, patient: bool) -> None:
         self._store = store
         self._ring_count = ring_count
+        self._min_revision = min_revision
         self._patient = patient
 
     def __call__(self, user: str, names: tuple[str, ...]) -> Salts:
         self.reading = self._store.read(user, names, patient=self._patient)
         if self.reading.ring != self._ring_count:
             raise _RingChanged
+        if self.reading.revision < self._min_revision:
+            raise StoreUnavailable(f"this node has not seen revision {self._min_revision} yet: ask again in a moment")
         return self.reading.salts

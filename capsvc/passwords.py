@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher, Type, extract_parameters
+from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from capsvc.errors import CredentialsRefused, TooBusy
@@ -24,7 +25,12 @@ T = TypeVar("T")
 MIN_CHARACTERS, MAX_CHARACTERS = 8, 1024
 QUEUE_SECONDS = 1.0
 _WAITING_PER_SLOT = 100
-_IMPORT_MEMORY_KIB, _IMPORT_TIME, _IMPORT_LANES = 1024 * 1024, 64, 64
+_MEMORY_KIB, _PASSES, _LANES = 1024 * 1024, 64, 64
+_PHC = re.compile(
+    r"\$argon2id\$(?:v=([0-9]{1,9})\$)?m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,3}),p=([1-9][0-9]{0,3})"
+    r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,128}"
+)
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Passwords:
@@ -45,12 +51,14 @@ class Passwords:
         """Hash a new password. Raises ValueError for one of a length that is not accepted."""
         if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
             raise ValueError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters")
+        if _HALF_CHARACTER.search(password):
+            raise ValueError("a password is Unicode, which has no half characters")
         return self._hasher.hash(password)
 
     def verify(self, hash: str | None, password: str) -> None:
         """Raise CredentialsRefused unless the password is the hash's; None stands for no such user."""
         try:
-            self._hasher.verify(hash or self._decoy, password[: MAX_CHARACTERS + 1])
+            self._hasher.verify(hash or self._decoy, password[: MAX_CHARACTERS + 1].encode("utf-8", "surrogatepass"))
         except (VerificationError, InvalidHashError):
             hash = None
         if hash is None:
@@ -67,16 +75,11 @@ def check_phc(text: str) -> str:
     if scheme != "argon2id":
         named = f"of scheme {scheme[:32]!r}" if scheme.isascii() and scheme else "of no scheme that has a name"
         raise ValueError(f"a password hash {named}: only argon2id is taken")
-    try:
-        found = extract_parameters(text)
-    except InvalidHashError:
-        raise ValueError("a password hash that is not well-formed argon2id") from None
-    if (
-        found.memory_cost > _IMPORT_MEMORY_KIB
-        or found.time_cost > _IMPORT_TIME
-        or found.parallelism > _IMPORT_LANES
-        or found.version != 19
-    ):
+    found = _PHC.fullmatch(text)
+    if found is None:
+        raise ValueError("a password hash that is not well-formed argon2id")
+    memory, passes, lanes = map(int, found.groups()[1:])
+    if found[1] != "19" or not 8 * lanes <= memory <= _MEMORY_KIB or passes > _PASSES or lanes > _LANES:
         raise ValueError("a password hash of parameters that would cost too much to check, or of an old version")
     return text
 

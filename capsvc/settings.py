@@ -133,7 +133,10 @@ def _checked(settings: Settings) -> Settings:
     try:
         if settings.audience:
             check_audience(settings.audience)
+    except ValueError as wrong:
+        raise SettingsError(f"audience: {wrong}") from None
+    try:
         _ = settings.words
     except ValueError as wrong:
-        raise SettingsError(str(wrong)) from None
+        raise SettingsError(f"vocabulary: {wrong}") from None
     return settings

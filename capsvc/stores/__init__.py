@@ -121,8 +121,11 @@ class Store(Protocol):
     def salt_names(self, user: str) -> list[SaltName]:
         """List the user's rows, issued ones first. Raises UnknownUser."""
 
-    def set_password(self, user: str, password: str, now: str) -> int:
-        """Set a password's hash and change all of the user's salts. Raises UnknownUser."""
+    def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
+        """Set a password's hash and change all of the user's salts.
+
+        Raises UnknownUser; CredentialsRefused where ``current`` is a hash and not the user's any more.
+        """
 
     def set_audiences(self, user: str, audiences: Sequence[str], now: str) -> int:
         """Set which audiences a user may have; if that changes anything, change all of her salts."""

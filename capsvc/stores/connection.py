@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,18 @@ def journal_mode(version: tuple[int, int, int]) -> str:
     return "wal" if fixed else "truncate"
 
 
+class _Held:
+    """A thread's connection, closed with its thread and not whenever the collector comes by."""
+
+    __slots__ = ("__weakref__", "connection")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class Connections:
     """Hands each thread its own connection to one file, and notices when the file is not the same any more.
 
@@ -38,7 +51,7 @@ class Connections:
         self._path = path
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._open: list[sqlite3.Connection] = []
+        self._open: weakref.WeakSet[_Held] = weakref.WeakSet()
         self._inode = self._look()
 
     @contextmanager
@@ -64,8 +77,8 @@ class Connections:
     def close(self) -> None:
         """Close every thread's connection."""
         with self._lock:
-            for connection in self._open:
-                connection.close()
+            for held in list(self._open):
+                held.connection.close()
             self._open.clear()
             self._local = threading.local()
 
@@ -80,13 +93,13 @@ class Connections:
         if self._look() != self._inode:
             raise StoreUnavailable(f"the database {self._path} was replaced while in use: start again")
         name = "patient" if patient else "hasty"
-        connection: sqlite3.Connection | None = getattr(self._local, name, None)
-        if connection is None:
-            connection = self._connect(PATIENCE_SECONDS if patient else 0.0)
-            setattr(self._local, name, connection)
-        return connection
+        held: _Held | None = getattr(self._local, name, None)
+        if held is None:
+            held = self._connect(PATIENCE_SECONDS if patient else 0.0)
+            setattr(self._local, name, held)
+        return held.connection
 
-    def _connect(self, timeout: float) -> sqlite3.Connection:
+    def _connect(self, timeout: float) -> _Held:
         connection = sqlite3.connect(
             f"{self._path.resolve().as_uri()}?mode=rw",
             uri=True,
@@ -101,16 +114,17 @@ class Connections:
         if (found, full) != (mode, _FULL):
             connection.close()
             raise StoreUnavailable(f"SQLite did not take journal_mode={mode} and synchronous=FULL")
+        held = _Held(connection)
         with self._lock:
-            self._open.append(connection)
-        return connection
+            self._open.add(held)
+        return held
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as wrong:
-            if wrong.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if getattr(wrong, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise StoreBusy("the database is locked by another process: try again") from None
             raise StoreUnavailable(f"the database does not answer: {wrong}") from None
         except sqlite3.DatabaseError as wrong:

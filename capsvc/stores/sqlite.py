@@ -9,9 +9,8 @@ from secrets import token_bytes
 from typing import Any
 
 from sqlite_utils import Database
-from sqlite_utils.db import Table
 
-from capsvc.errors import CredentialsRefused, Refused, SettingsError, UnknownUser
+from capsvc.errors import CredentialsRefused, Refused, SettingsError, StoreUnavailable, UnknownUser
 from capsvc.stores import (
     DEFAULT_SALT_NAME,
     HOLDER_NAMES,
@@ -32,6 +31,10 @@ _READ = """
     SELECT state.revision, state.panic, state.ring, salts.name, salts.salt
     FROM state LEFT JOIN salts ON salts.user = ? AND salts.name IN ({})
 """
+
+_USERS = "SELECT name, audiences, disabled, created FROM users"
+_STATE = ("one", "revision", "panic", "ring", "longest")
+_SALT_NAMES = "SELECT name, salt, issued, changed FROM salts WHERE user = ? ORDER BY issued DESC, name"
 
 
 class SQLiteStore:
@@ -55,6 +58,8 @@ class SQLiteStore:
         with self._connections.reading(patient) as connection:
             marks = ",".join("?" * len(names))
             rows = connection.execute(_READ.format(marks), (user, *names)).fetchall()
+        if not rows:
+            raise _lost()
         revision, panic, ring, _, _ = rows[0]
         return Reading(Salts({row[3]: row[4] for row in rows if row[3] is not None}, panic), revision, ring)
 
@@ -98,25 +103,30 @@ class SQLiteStore:
 
     def user(self, name: str) -> User:
         with self._connections.reading(patient=True) as connection:
-            for row in _table(connection, "users").rows_where("name = ?", [name]):
+            for row in Database(connection).query(f"{_USERS} WHERE name = ?", [name]):
                 return _user(row)
         raise UnknownUser(f"there is no user {name}")
 
     def users(self, after: str = "", limit: int = 100) -> list[User]:
         with self._connections.reading(patient=True) as connection:
-            rows = _table(connection, "users").rows_where("name > ?", [after], order_by="name", limit=limit)
+            rows = Database(connection).query(f"{_USERS} WHERE name > ? ORDER BY name LIMIT ?", [after, limit])
             return [_user(row) for row in rows]
 
     def salt_names(self, user: str) -> list[SaltName]:
         self.user(user)
         with self._connections.reading(patient=True) as connection:
-            rows = _table(connection, "salts").rows_where("user = ?", [user], order_by="issued DESC, name")
+            rows = Database(connection).query(_SALT_NAMES, [user])
             return [_salt_name(row) for row in rows]
 
-    def set_password(self, user: str, password: str, now: str) -> int:
+    def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
         with self._connections.writing() as connection:
             _demand_user(connection, user)
-            connection.execute("UPDATE users SET password = ? WHERE name = ?", (password, user))
+            wanted = (password, user, current, current)
+            changed = connection.execute(
+                "UPDATE users SET password = ? WHERE name = ? AND (? IS NULL OR password = ?)", wanted
+            )
+            if not changed.rowcount:
+                raise CredentialsRefused("user and password do not belong together")
             return _change_all(connection, user, now)
 
     def set_audiences(self, user: str, audiences: Sequence[str], now: str) -> int:
@@ -152,7 +162,7 @@ class SQLiteStore:
 
     def panic(self, before: str) -> int:
         with self._connections.writing() as connection:
-            if connection.execute("SELECT panic FROM state").fetchone()[0] >= before:
+            if _state(connection, "panic") >= before:
                 return _revision(connection)
             connection.execute("UPDATE state SET panic = ?", (before,))
             return _next_revision(connection)
@@ -164,13 +174,15 @@ class SQLiteStore:
     def longest(self, lifetime: int) -> int:
         with self._connections.writing() as connection:
             connection.execute("UPDATE state SET longest = max(longest, ?)", (lifetime,))
-            return int(connection.execute("SELECT longest FROM state").fetchone()[0])
+            return int(_state(connection, "longest"))
 
     def keys(self) -> tuple[int, list[StoredKey]]:
         with self._connections.reading(patient=True) as connection:
             rows = connection.execute(
                 "SELECT ring, id, keys.state, share, checked, changed FROM state LEFT JOIN keys ORDER BY position"
             ).fetchall()
+        if not rows:
+            raise _lost()
         return rows[0][0], [StoredKey(*row[1:]) for row in rows if row[1] is not None]
 
     def add_key(self, key: StoredKey) -> None:
@@ -191,8 +203,15 @@ class SQLiteStore:
         self._connections.close()
 
 
-def _table(connection: sqlite3.Connection, name: str) -> Table:
-    return Database(connection).table(name)
+def _lost() -> StoreUnavailable:
+    return StoreUnavailable("the database has lost its state: restore it from its backup")
+
+
+def _state(connection: sqlite3.Connection, column: str) -> Any:
+    row = connection.execute("SELECT one, revision, panic, ring, longest FROM state").fetchone()
+    if row is None:
+        raise _lost()
+    return dict(zip(_STATE, row, strict=True))[column]
 
 
 def _user(row: dict[str, Any]) -> User:
@@ -232,7 +251,7 @@ def _demand_room(connection: sqlite3.Connection, user: str) -> None:
 
 
 def _revision(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT revision FROM state").fetchone()[0])
+    return int(_state(connection, "revision"))
 
 
 def _next_revision(connection: sqlite3.Connection) -> int:
