@@ -19,6 +19,10 @@ class StoreBusy(StoreUnavailable):
     """The store is locked for the moment; who can wait may ask again with patience."""
 
 
+class NotSeenYet(StoreUnavailable):
+    """This node has not seen a revision that it was asked to have seen."""
+
+
 class UnknownUser(CapsvcError):
     """There is no user of this name."""
 

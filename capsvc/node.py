@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from capsvc.errors import StoreUnavailable
+from capsvc.errors import NotSeenYet
 from capsvc.keyring import KeyRing
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
@@ -64,7 +64,7 @@ class Node:
         """The key ring as the store has it now. Raises StoreUnavailable or SettingsError."""
         return self._current_ring(self._store.read("", ()).ring)
 
-    def request(self, **facts: object) -> Request:
+    def request(self, /, **facts: object) -> Request:
         """Make a request of facts in this node's vocabulary, now. Raises TypeError or ValueError."""
         return Request(self.vocabulary, time=self.now(), **facts)
 
@@ -123,5 +123,5 @@ class _Look:
         if self.reading.ring != self._ring_count:
             raise _RingChanged
         if self.reading.revision < self._min_revision:
-            raise StoreUnavailable(f"this node has not seen revision {self._min_revision} yet: ask again in a moment")
+            raise NotSeenYet(f"this node has not seen revision {self._min_revision} yet: ask again in a moment")
         return self.reading.salts

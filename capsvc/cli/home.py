@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import socket
 import sys
 import time
@@ -90,7 +91,9 @@ def serve(
         service.close()
         Multiprocess(config, sockets=[listening]).run()
     else:
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a graceful end
+        # Once it has ended gracefully, uvicorn raises the signal that it was ended by again: to end well is 0.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
 
 

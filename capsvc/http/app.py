@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.routing import request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capsvc.errors import CapsvcError, SettingsError
+from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.contract import Contract
 from capsvc.http.problems import HTTPProblem, Problem, problem_of
@@ -47,12 +48,10 @@ def application(service: Service) -> Starlette:
         service.close()
 
     async def render(request: Request, error: Exception) -> Response:
-        if isinstance(error, SettingsError):
-            service.log.error("not ready", reason=str(error))
         return problem_of(error).response()
 
-    return Starlette(
-        routes=[*(_guarded(service, route) for route in table), *described],
+    app = Starlette(
+        routes=[*_by_path(service, table), *described],
         lifespan=lifespan,
         exception_handlers={
             HTTPProblem: render,
@@ -62,13 +61,33 @@ def application(service: Service) -> Starlette:
             Exception: render,
         },
     )
+    app.router.redirect_slashes = False  # one spelling of each path, and no redirect that a token would follow
+    return app
 
 
-def _guarded(service: Service, route: Route) -> StarletteRoute:
-    guard = Middleware(CapabilityMiddleware, node=service.node, audiences=route.audiences)
-    return StarletteRoute(
-        route.path, route.endpoint, methods=[route.method], middleware=[guard] if route.audiences else None
-    )
+def _by_path(service: Service, table: list[Route]) -> Iterator[StarletteRoute]:
+    """Make one route a path, so that a method that it does not have is answered with all that it has."""
+    for path in dict.fromkeys(route.path for route in table):
+        endpoints = {route.method: _guarded(service, route) for route in table if route.path == path}
+        yield StarletteRoute(path, _Methods(endpoints), methods=list(endpoints))
+
+
+def _guarded(service: Service, route: Route) -> ASGIApp:
+    endpoint = request_response(route.endpoint)
+    if not route.audiences:
+        return endpoint
+    return CapabilityMiddleware(endpoint, service.node, route.audiences, body_bytes=service.settings.body_bytes)
+
+
+class _Methods:
+    """An ASGI application for one path: an endpoint a method; HEAD is GET's."""
+
+    def __init__(self, endpoints: Mapping[str, ASGIApp]) -> None:
+        self._endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        await self._endpoints[method](scope, receive, send)
 
 
 async def _render_http(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ import json
 from typing import Any, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from capsvc.http.problems import HTTPProblem, Problem, bad_request
@@ -42,12 +42,14 @@ def answer(value: Any, status: int = 200) -> Response:
 
 async def _bytes(request: Request, limit: int) -> bytes:
     read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > limit:
-            raise HTTPProblem(
-                Problem(413, "body-too-large", "The body is too large", f"A body has at most {limit} bytes here.")
-            )
+    try:
+        async for chunk in request.stream():
+            read += chunk
+            if len(read) > limit:
+                detail = f"A body has at most {limit} bytes here."
+                raise HTTPProblem(Problem(413, "body-too-large", "The body is too large", detail))
+    except ClientDisconnect:
+        raise bad_request("The body ended before it was whole.") from None
     return bytes(read)
 
 

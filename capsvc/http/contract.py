@@ -145,6 +145,6 @@ def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
     operation["responses"] = {str(route.status): success} | {
         str(status): {"description": _PROBLEMS[status], "content": problem} for status in sorted(statuses)
     }
-    if route.audiences:
+    if route.audiences or route.verifies:
         operation["security"] = [{"capability": []}]
     return operation

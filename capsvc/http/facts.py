@@ -72,6 +72,7 @@ def connection_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
 def original_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
     """Tell the facts of the request that a proxy asks about; what it does not forward is absent."""
     forwarded = _forwarded(scope, proxies)
+    header(scope, "Host")  # of no use here, and refused where it stands twice
     facts: dict[str, Any] = {"ip": _address(scope, proxies, forwarded["For"])}
     method, uri = forwarded["Method"], forwarded["Uri"]
     if method is not None:

@@ -12,12 +12,15 @@ from starlette.types import Receive, Scope, Send
 
 from capsvc.errors import (
     CredentialsRefused,
+    NotSeenYet,
     Refused,
     SettingsError,
+    StoreBusy,
     StoreUnavailable,
     TooBusy,
     UnknownUser,
 )
+from capsvc.logs import logger
 from caveats import CaveatUnmet, Expired, MacaroonError, Revoked
 
 _TYPE = "urn:capsvc:problem:"
@@ -81,7 +84,12 @@ def unproven() -> HTTPProblem:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Say how an error is answered. Whatever is not known here is an internal error, without detail."""
+    """Say how an error is answered. Whatever is not known here is an internal error, without detail.
+
+    Why the service itself cannot answer goes into its log, and not to strangers.
+    """
+    if isinstance(error, (SettingsError, StoreUnavailable)):
+        logger().error("cannot answer", reason=str(error))
     if isinstance(error, HTTPProblem):
         return error.problem
     if isinstance(error, MacaroonError):
@@ -124,8 +132,10 @@ def _of_service(error: Exception) -> Problem:
     if isinstance(error, TooBusy):
         return Problem(429, "too-busy", "Too many logins at once", str(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, StoreUnavailable):
-        return Problem(503, "store-unavailable", "The store cannot say", str(error), {"Retry-After": "1"})
+        told = isinstance(error, (StoreBusy, NotSeenYet))
+        detail = str(error) if told else "Nothing was permitted or changed; the service's log says why."
+        return Problem(503, "store-unavailable", "The store cannot say", detail, {"Retry-After": "1"})
     if isinstance(error, SettingsError):
-        detail = "The service's keys cannot be used; its log says why."
+        detail = "Nothing was permitted or changed; the service's log says why."
         return Problem(503, "not-ready", "The service is not ready", detail, {"Retry-After": "5"})
     return Problem(500, "internal-error", "Something went wrong in the service", "Its log says more.")

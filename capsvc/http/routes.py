@@ -21,7 +21,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. ``audiences`` are those whose capabilities open it (None is that of none); empty: no guard."""
+    """One route. ``audiences`` are those whose capabilities open it (None is that of none); empty: no guard.
+
+    ``verifies`` says of one without a guard that it asks for a capability itself.
+    """
 
     method: str
     path: str
@@ -33,6 +36,7 @@ class Route:
     status: int = 200
     errors: tuple[int, ...] = field(default=())
     query: tuple[str, ...] = ()
+    verifies: bool = False
 
 
 OWN = (None,)
@@ -53,7 +57,7 @@ def routes(service: Service) -> list[Route]:
         Route("POST", "/v1/verify", verification.verify, "Verify a token for a resource server",
               () if service.settings.open_verify else (VERIFY,), Question, (Active, Inactive), 200, body_errors),
         Route("GET", "/v1/auth", verification.auth, "Authenticate a request for a proxy",
-              status=204, errors=(400, 401, 403)),
+              status=204, errors=(400, 401, 403), verifies=True),
         Route("GET", "/v1/capability", tokens.describe, "See what the presented capability may do",
               (*OWN, *RESERVED_AUDIENCES), gives=(Described,)),
         Route("GET", "/v1/salts", revocations.salts, "List the names in one's salt column",

@@ -14,7 +14,7 @@ from capsvc.http.bodies import answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
-from caveats import Capability, Format, Macaroon, PredicateError
+from caveats import Capability, Format, Macaroon, Predicate, PredicateError
 from caveats.authority import AUTHORITY_CAVEATS
 from caveats.wire import encode_text
 
@@ -30,7 +30,7 @@ class Login(msgspec.Struct, forbid_unknown_fields=True):
     audience: str | None = None
     salt: str = DEFAULT_SALT_NAME
     lifetime: Lifetime = 0
-    caveats: Annotated[list[str], msgspec.Meta(max_length=64)] = []
+    caveats: list[str] = []
     format: Literal[1, 2] = 2
 
 
@@ -75,15 +75,33 @@ class Tokens:
     async def log_in(self, request: Request) -> Response:
         """``POST /v1/tokens``."""
         login = await read(request, Login, self._service.settings.body_bytes)
+        appended = self._predicates(login.caveats)
         try:
             minted = await self._service.authority.log_in(
                 login.user, login.password, login.audience, login.salt, login.lifetime
             )
-            macaroon = minted.macaroon.attenuate(*login.caveats, vocabulary=self._service.node.vocabulary)
-        except (ValueError, PredicateError) as wrong:
+        except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
+        token = _token(minted.macaroon.attenuate(*appended), minted, login.format)
+        if len(token.macaroon) > self._service.settings.limits.characters:
+            raise bad_request(
+                f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
+            )
         self._service.log.info("login", user=minted.written.user, audience=login.audience, salt=login.salt)
-        return answer(_token(macaroon, minted, login.format), 201)
+        return answer(token, 201)
+
+    def _predicates(self, caveats: list[str]) -> list[Predicate]:
+        """Read the caveats to append, before anything slow is done for them."""
+        most = self._service.settings.caveats - AUTHORITY_CAVEATS
+        if len(caveats) > most:
+            raise bad_request(f"A login appends at most {most} caveats.")
+        predicates = []
+        for position, text in enumerate(caveats):
+            try:
+                predicates.append(self._service.node.vocabulary.parse(text))
+            except PredicateError as wrong:
+                raise bad_request(f"caveats[{position}]: {wrong}.") from None
+        return predicates
 
     async def renew(self, request: Request) -> Response:
         """``POST /v1/tokens/renew``."""

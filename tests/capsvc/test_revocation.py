@@ -84,17 +84,19 @@ AFTERWARDS: dict[str, Callable[[Installation], object]] = {
 }
 
 
+@pytest.mark.parametrize("happens", AFTERWARDS)
 @pytest.mark.parametrize("revocation", TAKEN_BACK)
-def test_section_6_nothing_that_happens_afterwards_brings_a_macaroon_back(house: Installation, revocation: str) -> None:
+def test_section_6_nothing_that_happens_afterwards_brings_a_macaroon_back(
+    house: Installation, revocation: str, happens: str
+) -> None:
     minted = house.log_in(salt_name="laptop")
     held = minted.macaroon.attenuate(f"salt = contractor/{'A' * 22}")
     house.clock.forward(60)
     house.verify(held)
     TAKEN_BACK[revocation](house, minted.written.nonce)
-    for happens in (*AFTERWARDS.values(), _disable, *reversed(AFTERWARDS.values())):
-        with pytest.raises(Revoked):
-            house.verify(held)
-        happens(house)
+    with pytest.raises(Revoked):
+        house.verify(held)
+    AFTERWARDS[happens](house)
     with pytest.raises(Revoked):
         house.verify(held)
 

@@ -1,0 +1,25 @@
+"""One running service for all the tests of a test process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.capsvc.http.serving import Serving, make_home, serving
+
+SETTINGS = """
+clock_skew = 30
+[vocabulary]
+amount = "number"
+team = "text"
+"""
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """The shared service. It knows the attributes ``amount`` and ``team``, and has no audience."""
+    home = make_home(tmp_path_factory.mktemp("shared") / "home", SETTINGS)
+    with serving(home) as running:
+        yield running
+    assert "Traceback" not in running.stderr()
