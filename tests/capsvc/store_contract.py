@@ -97,6 +97,16 @@ class StoreContract(ColumnContract):
         assert salt_of(store) is None
         assert store.password("alice") is None
 
+    def test_a_password_that_has_to_be_the_current_one_is_not_set_over_another(self, store: Store) -> None:
+        add(store, "alice")
+        before = store.revision(), salt_of(store)
+        with pytest.raises(CredentialsRefused):
+            store.set_password("alice", "new hash", LATER, "changed meanwhile")
+        assert (store.revision(), salt_of(store)) == before
+        assert store.password("alice") == HASH
+        assert store.set_password("alice", "new hash", LATER, HASH) == store.revision() == before[0] + 1
+        assert store.password("alice") == "new hash"
+
     def test_a_stronger_hash_of_the_same_password_changes_no_salt_and_no_revision(self, store: Store) -> None:
         add(store, "alice")
         salt, revision = salt_of(store), store.revision()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -220,6 +220,19 @@ def test_a_share_whose_key_never_got_into_the_store_uses_up_its_id(
     assert KeyRing.load(store, shares).signing().key_id == "k1"
     assert keyring.add(store, shares, LATER) == "k3"
     assert list(KeyRing.load(store, shares).keys) == ["k1", "k3"]
+
+
+def test_two_keys_that_are_added_at_once_leave_a_ring_that_loads(store: SQLiteStore, shares: ShareFile) -> None:
+    _signing(store, shares)
+
+    class Overtaken(ShareFile):
+        def write(self, shares_of_its_own: Mapping[str, bytes]) -> None:
+            keyring.add(store, shares, NOW)
+            super().write(shares_of_its_own)
+
+    with suppress(Refused):
+        keyring.add(store, Overtaken(shares.path), NOW)
+    assert KeyRing.load(store, shares).signing().key_id == "k1"
 
 
 # Derived keys

@@ -11,6 +11,7 @@ from capsvc import keyring
 from capsvc.errors import StoreUnavailable
 from capsvc.node import Node, Presentation
 from capsvc.settings import Settings
+from capsvc.shares import ShareFile
 from capsvc.stores.sqlite import SQLiteStore
 from caveats import (
     Authority,
@@ -137,6 +138,21 @@ def test_a_node_that_never_minted_verifies_what_a_new_key_signed(house: Installa
     house.promote(house.add_key())
     token = encode_text(house.log_in().macaroon)
     assert idle.verify(Presentation(token), idle.request()).capability.user == "alice"
+
+
+def test_section_7_a_pending_key_whose_share_has_not_arrived_yet_does_not_stop_a_node(house: Installation) -> None:
+    """Its share is copied to every node after ``capsvc keys add`` and before it signs."""
+    macaroon = house.log_in().macaroon
+    copied = ShareFile(house.shares.path.with_name("copied.json"))
+    copied.write(house.shares.read())
+    elsewhere = Node(house.store, copied, house.settings, house.clock)
+    house.add_key()
+    presentation = Presentation(encode_text(macaroon))
+    assert elsewhere.verify(presentation, elsewhere.request()).capability.user == "alice"
+    copied.write(house.shares.read())
+    house.promote("k2")
+    presentation = Presentation(encode_text(house.log_in().macaroon))
+    assert elsewhere.verify(presentation, elsewhere.request()).capability.user == "alice"
 
 
 def test_a_macaroon_of_a_key_that_never_was_is_refused_like_a_forged_one(house: Installation) -> None:

@@ -165,7 +165,7 @@ def serving(home: Home, *arguments: str, **settings: str) -> Iterator[Serving]:
         with httpx2.Client(base_url=url, timeout=_PATIENCE_SECONDS, trust_env=False) as client:
             _wait_until_ready(client)
             yield Serving(process, url, home, log, client)
-        assert end(process) in (0, -signal.SIGTERM), log.read_text()
+        assert end(process) == 0, log.read_text()
     finally:
         if process.poll() is None:
             process.kill()
