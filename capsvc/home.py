@@ -64,10 +64,14 @@ class Home:
         keyring.promote(store, key_id, now)
         return store
 
-    def open_store(self) -> Store:
-        """Open the store. Raises SettingsError where there is none, StoreUnavailable where it does not open."""
+    def demand(self) -> None:
+        """Raise SettingsError unless this home was initialised."""
         if not self.exists:
             raise SettingsError(f"there is no home at {self.path}: run `capsvc init`, or set CAPSVC_HOME")
+
+    def open_store(self) -> Store:
+        """Open the store. Raises SettingsError where there is none, StoreUnavailable where it does not open."""
+        self.demand()
         return SQLiteStore(self.path / _DATABASE)
 
     def write_private(self, path: Path, text: str) -> None:

@@ -53,6 +53,8 @@ class KeyRing:
             if key.state == RETIRED:
                 continue
             half = halves.get(key.key_id)
+            if half is None and key.state == PENDING:
+                continue  # its share is on the way here; nothing is signed with it yet
             if half is None:
                 raise SettingsError(
                     f"{shares.path} holds no share of key {key.key_id}: restore the file from its backup"
@@ -87,14 +89,21 @@ class KeyRing:
 
 def add(store: Store, shares: ShareFile, now: str) -> str:
     """Add a random pending key and return its id: its file share first, so that no stored key lacks one."""
-    _, stored = store.keys()
-    halves = shares.read() if shares.path.exists() or stored else {}
-    used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
-    key_id = f"k{max(used, default=0) + 1}"
-    secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
-    shares.write({**halves, key_id: half})
-    store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
+    with shares.locked():
+        _, stored = store.keys()
+        halves = shares.read() if shares.path.exists() or stored else {}
+        used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
+        key_id = f"k{max(used, default=0) + 1}"
+        secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
+        shares.write({**halves, key_id: half})
+        store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
     return key_id
+
+
+def demand_share(store: Store, shares: ShareFile, key_id: str) -> None:
+    """Raise SettingsError where a key cannot be put together here, so that it must not sign."""
+    if _states(store).get(key_id) == PENDING and key_id not in KeyRing.load(store, shares).keys:
+        raise SettingsError(f"{shares.path} holds no share of key {key_id}: copy the file here first")
 
 
 def promote(store: Store, key_id: str, now: str) -> None:

@@ -120,6 +120,8 @@ def _named(message: str) -> str:
 def _checked(settings: Settings) -> Settings:
     if settings.lifetime > settings.max_lifetime:
         raise SettingsError("lifetime is longer than max_lifetime")
+    if settings.lifetime > settings.max_login_age:
+        raise SettingsError("lifetime is longer than max_login_age")
     if settings.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", settings.url):
         raise SettingsError("url is like https://caps.example.org, without query")
     for network in settings.trusted_proxies:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
 
 SHARE_BYTES = 32
+_PATIENCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,20 @@ class ShareFile:
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup")
         return shares
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from changing the ring meanwhile, on this machine. Raises SettingsError if they do."""
+        descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            while not _lock(descriptor):
+                if time.monotonic() > deadline:
+                    raise SettingsError("another command is changing the key ring: try again")
+                time.sleep(0.01)
+            yield
+        finally:
+            os.close(descriptor)
+
     def write(self, shares: Mapping[str, bytes]) -> None:
         """Replace the file by one with these shares, durably: after a crash it is the old or the new one."""
         text = json.dumps({"shares": {key_id: encode_base64(share) for key_id, share in shares.items()}}, indent=2)
@@ -58,3 +76,11 @@ class ShareFile:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -67,7 +67,9 @@ def serve(
 
     given = {"CAPSVC_HOST": host, "CAPSVC_PORT": str(port) if port >= 0 else "", "CAPSVC_WORKERS": str(workers or "")}
     os.environ.update({name: value for name, value in given.items() if value})
-    settings = Home.of(os.environ).settings
+    home = Home.of(os.environ)
+    home.demand()
+    settings = home.settings
     listening = _listen(settings.host, settings.port)
     os.environ["CAPSVC_PORT"] = str(listening.getsockname()[1])
     home = Home.of(os.environ)

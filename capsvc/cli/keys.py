@@ -43,8 +43,9 @@ def promote(key_id: str) -> None:
 
     home = Home.of(os.environ)
     store = home.open_store()
-    keyring.KeyRing.load(store, home.shares)  # a key whose shares do not fit must not sign
-    keyring.promote(store, key_id, _now())
+    with home.shares.locked():
+        keyring.demand_share(store, home.shares, key_id)
+        keyring.promote(store, key_id, _now())
     typer.echo(f"{key_id} signs")
 
 
@@ -60,7 +61,8 @@ def retire(
     home = Home.of(os.environ)
     store = home.open_store()
     longest = timedelta(seconds=store.longest(home.settings.max_lifetime)) + home.settings.skew
-    keyring.retire(store, key_id, _now(), time_text(datetime.now(UTC) - longest), leaked)
+    with home.shares.locked():
+        keyring.retire(store, key_id, _now(), time_text(datetime.now(UTC) - longest), leaked)
     typer.echo(f"{key_id} is retired")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -224,15 +225,22 @@ def test_a_share_whose_key_never_got_into_the_store_uses_up_its_id(
 
 def test_two_keys_that_are_added_at_once_leave_a_ring_that_loads(store: SQLiteStore, shares: ShareFile) -> None:
     _signing(store, shares)
+    with ThreadPoolExecutor(8) as threads:
+        added = list(threads.map(lambda _: keyring.add(store, shares, NOW), range(8)))
+    assert sorted(added) == [f"k{number}" for number in range(2, 10)]
+    ring = KeyRing.load(store, shares)
+    assert set(ring.keys) == {"k1", *added}
+    assert ring.signing().key_id == "k1"
 
-    class Overtaken(ShareFile):
-        def write(self, shares_of_its_own: Mapping[str, bytes]) -> None:
-            keyring.add(store, shares, NOW)
-            super().write(shares_of_its_own)
 
-    with suppress(Refused):
-        keyring.add(store, Overtaken(shares.path), NOW)
-    assert KeyRing.load(store, shares).signing().key_id == "k1"
+def test_a_ring_that_somebody_else_changes_is_not_changed_meanwhile(
+    store: SQLiteStore, shares: ShareFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _signing(store, shares)
+    monkeypatch.setattr("capsvc.shares._PATIENCE_SECONDS", 0.05)
+    with shares.locked(), pytest.raises(SettingsError, match="another command is changing the key ring"):
+        keyring.add(store, shares, NOW)
+    assert keyring.add(store, shares, NOW) == "k2"
 
 
 # Derived keys

@@ -1,0 +1,126 @@
+"""The salt column's rows in SQLite, each function inside a transaction that somebody else began."""
+
+from __future__ import annotations
+
+import sqlite3
+from secrets import token_bytes
+from typing import Any
+
+from capsvc.errors import CredentialsRefused, Refused, StoreUnavailable, UnknownUser
+from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, IssuedSalt, SaltName, User
+from caveats.opaque import SALT_BYTES
+from caveats.verifier import NONCE_PREFIX
+
+_STATE = ("one", "revision", "panic", "ring", "longest")
+
+
+def lost() -> StoreUnavailable:
+    """Say that the one row of state is missing."""
+    return StoreUnavailable("the database has lost its state: restore it from its backup")
+
+
+def state(connection: sqlite3.Connection, column: str) -> Any:
+    """Return one column of the state."""
+    row = connection.execute("SELECT one, revision, panic, ring, longest FROM state").fetchone()
+    if row is None:
+        raise lost()
+    return dict(zip(_STATE, row, strict=True))[column]
+
+
+def as_user(row: dict[str, Any]) -> User:
+    """Make a user of a row."""
+    return User(row["name"], tuple(row["audiences"].split()), bool(row["disabled"]), row["created"])
+
+
+def as_salt_name(row: dict[str, Any]) -> SaltName:
+    """Make a name of a row, without its salt."""
+    kind = "issued" if row["issued"] else "nonce" if row["name"].startswith(NONCE_PREFIX) else "holder"
+    return SaltName(row["name"].removeprefix(NONCE_PREFIX), kind, row["salt"] is None, row["changed"])
+
+
+def demand_user(connection: sqlite3.Connection, user: str) -> dict[str, Any]:
+    """Return a user's audiences and whether she is disabled. Raises UnknownUser."""
+    row = connection.execute("SELECT audiences, disabled FROM users WHERE name = ?", (user,)).fetchone()
+    if row is None:
+        raise UnknownUser(f"there is no user {user}")
+    return {"audiences": row[0], "disabled": row[1]}
+
+
+def issuable(connection: sqlite3.Connection, user: str, name: str, password: str | None) -> IssuedSalt:
+    """Return a name's salt, empty where there is none to mint with yet.
+
+    Raises CredentialsRefused and Refused as :meth:`capsvc.stores.Store.issue_salt` does.
+    """
+    row = connection.execute(
+        "SELECT password, disabled, audiences, salt, issued FROM users"
+        " LEFT JOIN salts ON salts.user = users.name AND salts.name = ? WHERE users.name = ?",
+        (name, user),
+    ).fetchone()
+    if row is None or row[1] or (password is not None and row[0] != password):
+        raise CredentialsRefused("user and password do not belong together")
+    if row[4] == 0:
+        raise Refused(f"the salt's name {name} was a holder's and is revoked: choose another")
+    return IssuedSalt(row[3] or b"", tuple(row[2].split()))
+
+
+def demand_room(connection: sqlite3.Connection, user: str) -> None:
+    """Raise Refused where a user has too many issued names for another one."""
+    (held,) = connection.execute("SELECT count(*) FROM salts WHERE user = ? AND issued", (user,)).fetchone()
+    if held >= ISSUED_NAMES:
+        raise Refused(f"{user} has {held} salt names already: log in with one of them")
+
+
+def revision(connection: sqlite3.Connection) -> int:
+    """Return the counter."""
+    return int(state(connection, "revision"))
+
+
+def next_revision(connection: sqlite3.Connection) -> int:
+    """Raise the counter and return it."""
+    connection.execute("UPDATE state SET revision = revision + 1")
+    return revision(connection)
+
+
+def change(connection: sqlite3.Connection, user: str, salts: dict[str, bytes | None], now: str) -> int:
+    """Write some salts of a user under one new revision; return it."""
+    revision = next_revision(connection)
+    for name, salt in salts.items():
+        write_salt(connection, revision, user, name, salt, now)
+    return revision
+
+
+def write_salt(
+    connection: sqlite3.Connection, revision: int, user: str, name: str, salt: bytes | None, now: str
+) -> None:
+    """Write one row and its change row. A name that is new to the column is issued if it has a salt."""
+    connection.execute(
+        "INSERT INTO salts (user, name, salt, issued, changed) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET salt = excluded.salt, changed = excluded.changed",
+        (user, name, salt, salt is not None, now),
+    )
+    connection.execute(
+        "INSERT INTO changes (revision, user, name, salt, instant) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET salt = excluded.salt",
+        (revision, user, name, salt, now),
+    )
+
+
+def change_all(connection: sqlite3.Connection, user: str, now: str) -> int:
+    """Give every issued name of a user a new salt; null, while she is disabled."""
+    return change(connection, user, new_salts(connection, user), now)
+
+
+def new_salts(connection: sqlite3.Connection, user: str) -> dict[str, bytes | None]:
+    disabled = demand_user(connection, user)["disabled"]
+    names = connection.execute("SELECT name FROM salts WHERE user = ? AND issued", (user,)).fetchall()
+    return {name: None if disabled else token_bytes(SALT_BYTES) for (name,) in names}
+
+
+def revoke_holders(connection: sqlite3.Connection, user: str, name: str, now: str) -> int:
+    """Null a holder's name; where there are too many, the older make way for a change of her issued salts."""
+    (held,) = connection.execute("SELECT count(*) FROM salts WHERE user = ? AND NOT issued", (user,)).fetchone()
+    changes: dict[str, bytes | None] = {name: None}
+    if held >= HOLDER_NAMES:
+        changes |= new_salts(connection, user)
+        connection.execute("DELETE FROM salts WHERE user = ? AND NOT issued", (user,))
+    return change(connection, user, changes, now)
