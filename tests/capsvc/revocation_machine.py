@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-import capsvc.stores.sqlite
+import capsvc.stores.column
 from capsvc.authority import Minted
 from capsvc.errors import CredentialsRefused, Refused
 from capsvc.node import Node, Presentation
@@ -45,7 +45,7 @@ class Revocations(RuleBasedStateMachine):
         super().__init__()
         self._open = ExitStack()
         patched = self._open.enter_context(pytest.MonkeyPatch.context())
-        patched.setattr(capsvc.stores.sqlite, "HOLDER_NAMES", HELD_AT_MOST)
+        patched.setattr(capsvc.stores.column, "HOLDER_NAMES", HELD_AT_MOST)
         self.house = self._open.enter_context(installed())
         other = self._open.enter_context(closing(SQLiteStore(self.house.shares.path.with_name("capsvc.db"))))
         self.running = Node(other, self.house.shares, Settings(), self.house.clock)
