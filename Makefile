@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format wheel bench clean
+.PHONY: run test lint format bench million wheel clean
 
 run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
@@ -22,6 +22,15 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --group bench
+	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev \
+		> /dev/null 2>&1 || echo "no apt here, or not root: C and Go are left out"
+	$(BIN)/python -m benchmarks --write
+
+million: $(STAMP)
+	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users
 
 wheel: $(STAMP)
 	rm -rf dist

@@ -16,7 +16,7 @@ from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
 from caveats import Authority as Written
 from caveats import Capability, KeyName, Macaroon, Revoked, check_salt_name, time_text
 from caveats.encoding import encode_base64
-from caveats.verifier import NONCE_PREFIX
+from caveats.proven import NONCE_PREFIX
 
 _NONCE_BYTES = 16
 

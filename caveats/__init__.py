@@ -7,6 +7,7 @@ an object of pymacaroons.
 
 from caveats.attribute import AttributeType, Host, Text, Time, TokenSet, time_text
 from caveats.authority import Authority, KeyName, check_audience
+from caveats.capability import Capability
 from caveats.errors import (
     CaveatUnmet,
     DecodeError,
@@ -27,8 +28,9 @@ from caveats.opaque import Digest, Salt, Unique, check_salt_name
 from caveats.path import PathType
 from caveats.predicate import Predicate
 from caveats.proof import Prefix, Proof, prove
+from caveats.proven import Salts
 from caveats.request import Request
-from caveats.verifier import Capability, Salts, Verifier
+from caveats.verifier import Verifier
 from caveats.vocabulary import BUILTIN, DECLARABLE, Vocabulary
 from caveats.wire import Format, Limits
 

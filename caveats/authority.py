@@ -13,12 +13,13 @@ comes after only narrows (law 4)::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
+from typing import NamedTuple, Self
 
 from caveats.encoding import encode_base64, encode_item
 from caveats.errors import InvalidMacaroon, PredicateError
 from caveats.macaroon import Macaroon
+from caveats.predicate import Predicate
 from caveats.proof import Proof
 from caveats.vocabulary import BUILTIN
 
@@ -38,14 +39,14 @@ def check_audience(audience: str) -> str:
     return audience
 
 
-@dataclass(frozen=True, slots=True)
-class KeyName:
+class KeyName(NamedTuple):
     """Which root key signs: a key of the ring, and the audience that it is derived for (None for none)."""
 
     key_id: str
     audience: str | None = None
 
     @classmethod
+    @lru_cache(maxsize=256)
     def unverified(cls, identifier: bytes) -> Self:
         """Read a macaroon's identifier. Raises InvalidMacaroon when no service writes it so."""
         found = _IDENTIFIER.fullmatch(identifier)
@@ -57,8 +58,7 @@ class KeyName:
         return f"{self.key_id}/{self.audience}" if self.audience else self.key_id
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Authority:
+class Authority(NamedTuple):
     """The proven authority of a macaroon. ``not_before`` and ``not_after`` are times as text, UTC."""
 
     key_name: KeyName
@@ -85,13 +85,21 @@ class Authority:
         return cls(key_name, nonce.operand, user.items[0], salt_name, salt_bytes, begins.operand, ends.operand)
 
     def mint(self, root_key: bytes, location: str) -> Macaroon:
-        """Make the root macaroon that says this and nothing more. Raises PredicateError or ValueError."""
-        return Macaroon.mint(root_key, str(self.key_name), location).attenuate(
-            f"nonce = {self.nonce}",
-            f"user = {encode_item(self.user)}",
-            f"salt = {self.salt_name}/{encode_base64(self.salt)}",
-            f"time >= {self.not_before}",
-            f"time < {self.not_after}",
+        """Make the root macaroon that says this and nothing more. Raises PredicateError."""
+        return Macaroon.mint(root_key, str(self.key_name), location).attenuate(*self.predicates)
+
+    @property
+    def predicates(self) -> tuple[Predicate, ...]:
+        """The five predicates, in their order. Raises PredicateError where a value is not one."""
+        return tuple(
+            BUILTIN.parse(text)
+            for text in (
+                f"nonce = {self.nonce}",
+                f"user = {encode_item(self.user)}",
+                f"salt = {self.salt_name}/{encode_base64(self.salt)}",
+                f"time >= {self.not_before}",
+                f"time < {self.not_after}",
+            )
         )
 
     def __repr__(self) -> str:

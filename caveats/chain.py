@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SIGNATURE_BYTES = 32
 _BLOCK_BYTES = 64
 _LABEL = b"macaroons-key-generator"
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+INNER = bytes(byte ^ 0x36 for byte in range(256))
+OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def hmac_sha256(key: bytes, message: bytes) -> bytes:
@@ -31,7 +31,7 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
     if len(key) > _BLOCK_BYTES:
         key = sha256(key).digest()
     block = key.ljust(_BLOCK_BYTES, b"\0")
-    return sha256(block.translate(_OUTER) + sha256(block.translate(_INNER) + message).digest()).digest()
+    return sha256(block.translate(OUTER) + sha256(block.translate(INNER) + message).digest()).digest()
 
 
 def derive_key(root_key: bytes) -> bytes:

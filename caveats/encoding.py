@@ -16,6 +16,10 @@ from caveats.errors import DecodeError, PredicateError
 # "+", "/" and "=" map to a byte that is in no alphabet, so that binascii refuses them.
 _FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
+_PADDING = (b"", b"===", b"==", b"=")
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST = tuple(map(frozenset, ({*_ALPHABET, ""}, "", _ALPHABET[::16], _ALPHABET[::4])))
+"""Which characters can end a text, by its length modulo four: those without spare bits."""
 _RESERVED = re.compile(r"[\x00-\x20\x7f-\x9f%]")
 _ESCAPES = re.compile(r"(?:%[0-9A-F]{2})+")
 
@@ -32,11 +36,10 @@ def decode_base64(text: str) -> bytes:
     for left-over bits that are not zero.
     """
     try:
-        spelled = text.encode("ascii")
-        raw = a2b_base64(spelled.translate(_FROM_URL) + b"=" * (-len(spelled) % 4), strict_mode=True)
+        raw = a2b_base64(text.encode("ascii").translate(_FROM_URL) + _PADDING[len(text) % 4], strict_mode=True)
     except (UnicodeEncodeError, BinasciiError):
         raise DecodeError("not URL-safe base64 without padding") from None
-    if len(spelled) % 4 and encode_base64(raw[-(len(raw) % 3) :]) != text[-(len(spelled) % 4) :]:
+    if text[-1:] not in _LAST[len(text) % 4]:
         raise DecodeError("not URL-safe base64 without padding: its last character has spare bits set")
     return raw
 
@@ -85,6 +88,8 @@ def decode_item(spelled: str) -> str:
     """
     if not spelled:
         raise PredicateError("an empty item: items are parted by one space")
+    if not _RESERVED.search(spelled):
+        return spelled
     try:
         text = _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace("%", "")).decode(), spelled)
     except UnicodeDecodeError:

@@ -9,6 +9,9 @@ from typing import Any
 
 from caveats.vocabulary import BUILTIN, Vocabulary
 
+FROM_AUTHORITY = frozenset({"user", "audience", "salt", "nonce"})
+"""What a verifier takes from authority and from itself, and never from a request."""
+
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Request:
@@ -25,6 +28,8 @@ class Request:
 
     facts: Mapping[str, Any]
     vocabulary: Vocabulary
+    now: str
+    """The time, for a verifier; empty where the request does not say it, or says what authority says."""
 
     def __init__(self, vocabulary: Vocabulary = BUILTIN, /, **facts: Any) -> None:
         read = {}
@@ -37,8 +42,7 @@ class Request:
                 read[name] = vocabulary[name].fact(value)
             except ValueError as wrong:
                 raise ValueError(f"{name}: {wrong}") from None
-        object.__setattr__(self, "facts", MappingProxyType(read))
-        object.__setattr__(self, "vocabulary", vocabulary)
+        self._set(read, vocabulary)
 
     def __repr__(self) -> str:
         """Name the facts without their values: salts may be among them."""
@@ -47,5 +51,10 @@ class Request:
     def saying(self, /, **facts: Any) -> Request:
         """Return the same request with further facts, or other ones."""
         more = Request(self.vocabulary, **facts)
-        object.__setattr__(more, "facts", MappingProxyType({**self.facts, **more.facts}))
+        more._set({**self.facts, **more.facts}, self.vocabulary)
         return more
+
+    def _set(self, facts: dict[str, Any], vocabulary: Vocabulary) -> None:
+        object.__setattr__(self, "facts", MappingProxyType(facts))
+        object.__setattr__(self, "vocabulary", vocabulary)
+        object.__setattr__(self, "now", facts.get("time", "") if FROM_AUTHORITY.isdisjoint(facts) else "")

@@ -6,88 +6,56 @@ file or a socket (law 7): the request carries the time, and keys and salts come 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NoReturn
+from functools import lru_cache
 
 from caveats.attribute import time_text
 from caveats.authority import AUTHORITY_CAVEATS, Authority, KeyName
-from caveats.errors import CaveatUnmet, Expired, InvalidMacaroon, PredicateError, Revoked, Unmet
+from caveats.capability import Capability
+from caveats.chain import demand_equal
+from caveats.encoding import decode_base64
+from caveats.errors import InvalidMacaroon
 from caveats.interchange import AnyMacaroon, decode
-from caveats.predicate import Predicate, shown
-from caveats.proof import Proof, prove
+from caveats.memo import Memo, ProvenRoot
+from caveats.proof import prove
+from caveats.proven import Proven, SaltLookup
 from caveats.request import Request
+from caveats.root import first_signature, sign, split_appended, split_root
 from caveats.wire import DEFAULT_LIMITS, Limits
-
-NONCE_PREFIX = "nonce/"
-"""Before a nonce in the salt column: no salt's name holds a slash, so the two never meet."""
-
-_FROM_AUTHORITY = frozenset({"user", "audience", "salt", "nonce"})
-_NOT_IN_DISCHARGES = frozenset({"salt", "nonce"})
-_FAR = timedelta(days=366)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Salts:
-    """What the salt column says of one user.
-
-    ``rows`` holds, of the names that were asked for, those that have a row: the salt, or None where it
-    was revoked. ``panic`` is the instant before which no window may begin, as text, or empty.
-    """
-
-    rows: Mapping[str, bytes | None]
-    panic: str = ""
-
-
-SaltLookup = Callable[[str, tuple[str, ...]], Salts]
-"""Looks up, for a user, the rows of some names. May raise; whatever it raises goes to the caller."""
 
 KeyLookup = Callable[[KeyName], bytes | None]
 """Finds the root key of a name, or None when there is none or it is retired."""
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Capability:
-    """What a verified macaroon permits: this request, by this user. There is no other way to get one.
-
-    ``not_before`` and ``not_after`` are authority's window, ``expires`` the earliest end that anybody
-    wrote, all times as text in UTC. ``salt_names`` begins with authority's own. ``predicates`` are the
-    root's, authority's first. ``narrowings`` counts the caveats that holders appended.
-    """
-
-    user: str
-    audience: str | None
-    nonce: str
-    salt_names: tuple[str, ...]
-    not_before: str
-    not_after: str
-    expires: str
-    predicates: tuple[Predicate, ...] = field(compare=False)
-    narrowings: int
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a capability is not a boolean: verify answers one or raises")
-
-    def __repr__(self) -> str:
-        return f"<Capability of {self.user!r} until {self.expires}>"
+_FAR = timedelta(days=366)
+_ONCE = b"request = "
+"""How the last caveat of a copy begins that is bound to one request: it will not be seen again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """Verifies macaroons for one audience, or for none, and refuses every other.
 
-    ``keys`` finds root keys; ``longest`` is the largest lifetime in seconds that the service ever
-    minted, clock skew included: an expiry further away is refused.
+    ``keys`` finds root keys; ``longest`` is the largest lifetime that the service ever minted, clock
+    skew included: an expiry further away is refused. ``remembered`` bounds the memory of proven chains, 0
+    for none; it never changes a verdict.
     """
 
     keys: KeyLookup = field(repr=False)
     audience: str | None = None
     longest: timedelta = _FAR
     limits: Limits = DEFAULT_LIMITS
+    remembered: int = 1024
+    _tokens: Memo[str, Proven] = field(init=False, repr=False, compare=False)
+    _roots: Memo[bytes, ProvenRoot] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tokens", Memo(self.remembered))
+        object.__setattr__(self, "_roots", Memo(self.remembered))
 
     def verify(
-        self, token: AnyMacaroon, request: Request, salts: SaltLookup, discharges: Iterable[AnyMacaroon] = ()
+        self, token: AnyMacaroon, request: Request, salts: SaltLookup, discharges: Collection[AnyMacaroon] = ()
     ) -> Capability:
         """Verify a macaroon, with its bound discharges, for a request.
 
@@ -96,128 +64,69 @@ class Verifier:
         ValueError. Raises DecodeError, InvalidMacaroon or DischargeError before the chain is proven;
         after it Expired, Revoked, or CaveatUnmet with everything that is not met. Design section 5.
         """
-        if _FROM_AUTHORITY & request.facts.keys() or "time" not in request.facts:
+        now = request.now
+        if not now:
             raise ValueError("a request to verify says the time, and not user, audience, salt or nonce")
+        proven = None if discharges or type(token) is not str else self._tokens.get(token)
+        if (
+            proven is None
+            or proven.root_key != self.keys(proven.key_name)
+            or proven.vocabulary is not request.vocabulary
+            or now < proven.proven_at
+        ):
+            proven = self._prove(token, discharges, request)
+        return proven.demand(request, salts)
+
+    def _prove(self, token: AnyMacaroon, discharges: Collection[AnyMacaroon], request: Request) -> Proven:
+        """Prove the whole chain and read it: by one pattern what services mint, generally all else."""
+        if type(token) is str and not discharges and len(token) <= self.limits.characters and token[:2] == "Ag":
+            raw = decode_base64(token)
+            root = split_root(raw)
+            appended = root and split_appended(raw, root.end)
+            if root and appended and len(appended[0]) <= self.limits.caveats - AUTHORITY_CAVEATS:
+                key_name = KeyName.unverified(root.unverified_identifier)
+                root_key = self._root_key(key_name)
+                identifiers, signature = appended
+                start = self._roots.get(raw[: root.end])
+                known = start is not None and start.root_key == root_key
+                if start is None or not known:
+                    first = first_signature(root_key, root.unverified_identifier)
+                    computed = sign(first, root.unverified_caveats)
+                else:
+                    computed = start.signature
+                demand_equal(sign(computed, identifiers), signature)
+                if start is None or not known:
+                    start = ProvenRoot(root.authority(key_name), root_key, computed)
+                    self._roots.remember(raw[: root.end], start)
+                proven = Proven.of(start.authority, identifiers, request.vocabulary, root_key, request.now)
+                self._demand_plausible(start.authority, request.now)
+                if not identifiers or not identifiers[-1].startswith(_ONCE):
+                    self._tokens.remember(token, proven)
+                return proven
         macaroon = decode(token, self.limits)
         key_name = KeyName.unverified(macaroon.unverified_identifier)
+        root_key = self._root_key(key_name)
+        proof = prove(macaroon, root_key, discharges, self.limits)
+        authority = Authority.of(proof)
+        self._demand_plausible(authority, request.now)
+        return Proven.of_proof(authority, proof, request.vocabulary, root_key, request.now)
+
+    def _demand_plausible(self, authority: Authority, now: str) -> None:
+        """Raise InvalidMacaroon for an expiry later than any that the service can have minted by now."""
+        if authority.not_after > _horizon(now, self.longest):
+            raise InvalidMacaroon()
+
+    def _root_key(self, key_name: KeyName) -> bytes:
         root_key = self.keys(key_name) if key_name.audience == self.audience else None
         if root_key is None:
             raise InvalidMacaroon()
-        proof = prove(macaroon, root_key, discharges, self.limits)
-        authority = Authority.of(proof)
-        if authority.not_after > self._horizon(request.facts["time"]):
-            raise InvalidMacaroon()
-        chains = _Predicates.of(proof, request.saying(user=authority.user, audience=self.audience))
-        chains.demand_times()
-        salt_names = chains.demand_salts(authority, salts)
-        chains.demand_others()
-        return Capability(
-            user=authority.user,
-            audience=self.audience,
-            nonce=authority.nonce,
-            salt_names=salt_names,
-            not_before=authority.not_before,
-            not_after=authority.not_after,
-            expires=chains.earliest_end(),
-            predicates=tuple(each.predicate for each in chains.understood if each.discharge is None),
-            narrowings=len(proof.caveats) - AUTHORITY_CAVEATS,
-        )
-
-    def _horizon(self, now: str) -> str:
-        try:
-            return time_text(datetime.fromisoformat(now) + self.longest)
-        except OverflowError:
-            return "9999-12-31T23:59:59Z"
+        return root_key
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A proven predicate, and where it stands."""
-
-    position: int
-    discharge: int | None
-    predicate: Predicate
-
-    def unmet(self, reason: str) -> Unmet:
-        return Unmet(self.position, shown(str(self.predicate)), shown(reason), self.discharge)
-
-
-@dataclass(frozen=True, slots=True)
-class _Predicates:
-    """All first-party caveats of a proof, held against one request, phase by phase."""
-
-    understood: tuple[_Placed, ...]
-    not_understood: tuple[Unmet, ...]
-    request: Request
-
-    @classmethod
-    def of(cls, proof: Proof, request: Request) -> _Predicates:
-        understood, not_understood = [], []
-        for discharge, position, identifier in _first_party(proof):
-            try:
-                predicate = request.vocabulary.parse(identifier)
-            except PredicateError as wrong:
-                not_understood.append(Unmet(position, shown(identifier), str(wrong), discharge))
-                continue
-            if discharge is not None and predicate.attribute in _NOT_IN_DISCHARGES:
-                not_understood.append(Unmet(position, shown(identifier), "it has no place in a discharge", discharge))
-            else:
-                understood.append(_Placed(position, discharge, predicate))
-        return cls(tuple(understood), tuple(not_understood), request)
-
-    def demand_times(self) -> None:
-        """Raise Expired for an unmet end, whoever wrote it; CaveatUnmet for a beginning."""
-        early = []
-        for each in self.understood:
-            if each.predicate.attribute == "time":
-                reason = each.predicate.refusal(self.request.facts)
-                if reason and each.predicate.operator == "<":
-                    raise Expired(f"the macaroon expired at {each.predicate.items[0]}")
-                if reason:
-                    early.append(each.unmet(reason))
-        if early:
-            raise CaveatUnmet(tuple(early))
-
-    def demand_salts(self, authority: Authority, salts: SaltLookup) -> tuple[str, ...]:
-        """Raise Revoked unless every salt, the nonce and the window agree with the column."""
-        held = [each.predicate for each in self.understood if each.predicate.attribute == "salt"]
-        salts_held = dict(each.operand for each in held)
-        names = tuple(salts_held)
-        nonce = NONCE_PREFIX + authority.nonce
-        column = salts(authority.user, (*names, nonce))
-        agrees = (
-            column.rows.get(authority.salt_name) is not None
-            and nonce not in column.rows
-            and authority.not_before >= column.panic
-            and len(salts_held) == len({each.operand for each in held})  # two values of one name contradict
-            and all(each.refusal({"salt": column.rows}) is None for each in held)
-        )
-        if not agrees:
-            raise Revoked()
-        return names
-
-    def demand_others(self) -> None:
-        """Raise CaveatUnmet for every other predicate that is not met or not understood."""
-        unmet = list(self.not_understood)
-        for each in self.understood:
-            if each.predicate.attribute not in ("time", "salt"):
-                reason = each.predicate.refusal(self.request.facts)
-                if reason:
-                    unmet.append(each.unmet(reason))
-        if unmet:
-            raise CaveatUnmet(
-                tuple(sorted(unmet, key=lambda each: (-1 if each.discharge is None else each.discharge, each.position)))
-            )
-
-    def earliest_end(self) -> str:
-        """The earliest ``time <`` of all, as text; authority has one, so there is one."""
-        ends = (each.predicate for each in self.understood if each.predicate.attribute == "time")
-        return min(each.items[0] for each in ends if each.operator == "<")
-
-
-def _first_party(proof: Proof) -> Iterator[tuple[int | None, int, bytes]]:
-    chains: list[tuple[int | None, Proof]] = [(None, proof), *enumerate(proof.discharges)]
-    for discharge, each in chains:
-        for position, caveat in enumerate(each.caveats):
-            if not caveat.is_third_party:
-                yield discharge, position, caveat.identifier
+@lru_cache(maxsize=16)
+def _horizon(now: str, longest: timedelta) -> str:
+    """The latest expiry that a service can have minted by now; computed once a second."""
+    try:
+        return time_text(datetime.fromisoformat(now) + longest)
+    except OverflowError:
+        return "9999-12-31T23:59:59Z"

@@ -18,13 +18,14 @@ from caveats.opaque import Digest, Salt, Unique
 from caveats.path import PathType
 from caveats.predicate import ATTRIBUTE_NAME, Predicate, split
 
+_REMEMBERED = 1024
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Vocabulary(Mapping[str, AttributeType]):
     """An immutable mapping of attribute names to their types."""
 
-    __slots__ = ("_types",)
+    __slots__ = ("_remembered", "_types")
 
     def __init__(self, types: Mapping[str, AttributeType]) -> None:
         for name, type in types.items():
@@ -33,6 +34,7 @@ class Vocabulary(Mapping[str, AttributeType]):
             if not isinstance(type, AttributeType):
                 raise TypeError(f"the type of {name} is one of this package's attribute types")
         self._types = MappingProxyType(dict(types))
+        self._remembered: dict[str | bytes, Predicate] = {}
 
     def extend(self, /, **types: AttributeType) -> Vocabulary:
         """Return a vocabulary with further attributes. Raises ValueError for a name that is taken."""
@@ -47,6 +49,15 @@ class Vocabulary(Mapping[str, AttributeType]):
         Raises PredicateError for whatever is not understood, with a reason to act on: an unknown
         attribute or operator, a value that its type does not read, text that is not UTF-8.
         """
+        predicate = self._remembered.get(text)
+        if predicate is None:
+            predicate = self._parse(text)
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[text] = predicate
+        return predicate
+
+    def _parse(self, text: str | bytes) -> Predicate:
         if isinstance(text, bytes):
             try:
                 text = text.decode("utf-8")

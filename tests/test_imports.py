@@ -29,6 +29,10 @@ ORDER = [
     "interchange",
     "proof",
     "authority",
+    "capability",
+    "proven",
+    "root",
+    "memo",
     "verifier",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from caveats.verifier import Salts
+from caveats.proven import Salts
 
 HOLDER_NAMES = 1000
 """So many revoked holder's names and nonces a user has at most; beyond, her issued salts change instead."""

@@ -9,7 +9,7 @@ from typing import Any
 from capsvc.errors import CredentialsRefused, Refused, StoreUnavailable, UnknownUser
 from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, IssuedSalt, SaltName, User
 from caveats.opaque import SALT_BYTES
-from caveats.verifier import NONCE_PREFIX
+from caveats.proven import NONCE_PREFIX
 
 _STATE = ("one", "revision", "panic", "ring", "longest")
 

@@ -36,7 +36,7 @@ from capsvc.stores.column import (
 from capsvc.stores.connection import Connections
 from capsvc.stores.migrations import MIGRATIONS
 from caveats.opaque import SALT_BYTES
-from caveats.verifier import NONCE_PREFIX, Salts
+from caveats.proven import NONCE_PREFIX, Salts
 
 _READ = """
     SELECT state.revision, state.panic, state.ring, salts.name, salts.salt

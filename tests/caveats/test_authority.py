@@ -35,7 +35,7 @@ def test_authority_is_minted_as_the_design_writes_it() -> None:
     assert len(macaroon.unverified_caveats) == AUTHORITY_CAVEATS
 
 
-@pytest.mark.parametrize("authority", [ALICE, replace(ALICE, key_name=KeyName("k20"), user="Zo\u00eb 100%")])
+@pytest.mark.parametrize("authority", [ALICE, ALICE._replace(key_name=KeyName("k20"), user="Zo\u00eb 100%")])
 def test_authority_is_read_back_as_it_was_minted(authority: Authority) -> None:
     assert Authority.of(prove(authority.mint(KEY, ""), KEY)) == authority
 
@@ -61,7 +61,7 @@ def test_what_a_holder_appends_is_no_authority() -> None:
     ],
 )
 def test_authority_that_no_verifier_would_read_is_not_minted(wrong: dict[str, object]) -> None:
-    authority = replace(ALICE, **wrong)  # type: ignore[arg-type]
+    authority = ALICE._replace(**wrong)  # type: ignore[arg-type]
     with pytest.raises(PredicateError):
         authority.mint(KEY, "")
 

@@ -87,7 +87,7 @@ def secrets_of(*macaroons: Macaroon) -> set[str]:
 
 
 def root(salt: bytes = SALT) -> Macaroon:
-    return replace(some.authority(), salt=salt).mint(ROOT_KEY, "https://id.example")
+    return some.authority()._replace(salt=salt).mint(ROOT_KEY, "https://id.example")
 
 
 def verify(macaroon: Macaroon | str, rows: dict[str, bytes | None], *discharges: Macaroon, **facts: Any) -> Capability:

@@ -27,7 +27,7 @@ from caveats import (
     encode,
     to_pymacaroons,
 )
-from caveats.verifier import SaltLookup
+from caveats.proven import SaltLookup
 
 KEY, SALT = b"root key", bytes(range(16))
 NONCE = "3q2-7wAAq83vEjRWeJCrzQ"
@@ -134,7 +134,7 @@ def test_a_store_that_cannot_answer_never_permits() -> None:
 
 
 def test_an_end_beyond_the_longest_lifetime_is_invalid_even_at_the_end_of_time() -> None:
-    forever = replace(ALICE, not_after="9999-12-31T23:59:59Z").mint(KEY, "")
+    forever = ALICE._replace(not_after="9999-12-31T23:59:59Z").mint(KEY, "")
     with pytest.raises(InvalidMacaroon):
         _verify(forever)
     late = NOW.saying(time="9999-12-31T00:00:00Z")
@@ -156,7 +156,7 @@ def test_whatever_is_invalid_or_revoked_says_the_same() -> None:
         replace(ROOT, signature=bytes(32)),
         Macaroon.mint(KEY, "k1"),
         Macaroon.mint(KEY, "k1").append(b"colour = red"),
-        replace(ALICE, not_after="2036-12-22T06:00:00Z").mint(KEY, ""),
+        ALICE._replace(not_after="2036-12-22T06:00:00Z").mint(KEY, ""),
         ROOT.append(*[b"user = alice"] * 60),
     ]
     said = set()

@@ -1,0 +1,120 @@
+"""The memory of proven chains: bounded, of proven ones only, and never in the way of a refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from caveats import (
+    Authority,
+    CaveatUnmet,
+    Expired,
+    InvalidMacaroon,
+    KeyName,
+    Macaroon,
+    Request,
+    Revoked,
+    Salts,
+    Verifier,
+    encode,
+)
+from caveats.encoding import encode_base64
+from caveats.memo import Memo
+
+KEY, SALT = b"a root key", bytes(range(16))
+NOW = Request(time="2026-11-25T12:00:00Z", method="GET")
+
+
+def root(number: int = 0) -> Macaroon:
+    nonce = encode_base64(number.to_bytes(16, "big"))
+    authority = Authority(
+        KeyName("k1"), nonce, "alice", "default", SALT, "2026-11-22T06:00:00Z", "2026-12-22T06:00:00Z"
+    )
+    return authority.mint(KEY, "https://caps.example")
+
+
+def column(user: str, names: tuple[str, ...]) -> Salts:
+    return Salts({"default": SALT})
+
+
+def held(verifier: Verifier) -> tuple[str, str]:
+    return repr(verifier._tokens), repr(verifier._roots)
+
+
+def test_a_memo_holds_at_most_twice_its_entries_and_the_newest_among_them() -> None:
+    memo: Memo[int, str] = Memo(10)
+    for number in range(1000):
+        memo.remember(number, str(number))
+    found = [number for number in range(1000) if memo.get(number) is not None]
+    assert len(found) <= 20
+    assert set(range(990, 1000)) <= set(found)
+
+
+def test_a_memo_of_no_entries_remembers_nothing() -> None:
+    memo: Memo[int, str] = Memo(0)
+    memo.remember(1, "one")
+    assert memo.get(1) is None
+
+
+def test_strangers_cannot_grow_the_memory_with_tokens_that_they_cannot_prove() -> None:
+    verifier = Verifier(lambda name: b"another key")
+    for number in range(50):
+        with pytest.raises(InvalidMacaroon):
+            verifier.verify(encode(root(number)), NOW, column)
+    assert held(verifier) == ("<Memo of 0 entries>", "<Memo of 0 entries>")
+
+
+def test_a_copy_that_is_bound_to_one_request_is_not_kept_but_its_root_is() -> None:
+    verifier = Verifier(lambda name: KEY)
+    verifier.verify(encode(root().attenuate("request = " + "A" * 22)), NOW, column)
+    assert held(verifier) == ("<Memo of 0 entries>", "<Memo of 1 entries>")
+
+
+def test_a_retired_key_is_forgotten_at_once() -> None:
+    keys = {KeyName("k1"): KEY}
+    verifier = Verifier(keys.get)
+    text = encode(root())
+    verifier.verify(text, NOW, column)
+    for other in ({}, {KeyName("k1"): b"another key"}):
+        keys.clear()
+        keys.update(other)
+        with pytest.raises(InvalidMacaroon):
+            verifier.verify(text, NOW, column)
+        with pytest.raises(InvalidMacaroon):
+            verifier.verify(encode(root().attenuate("method = GET")), NOW, column)
+
+
+def test_times_salts_nonce_panic_and_predicates_are_looked_at_every_time() -> None:
+    verifier = Verifier(lambda name: KEY)
+    text = encode(root().attenuate("method = GET"))
+    verifier.verify(text, NOW, column)
+    nonce = "nonce/" + "A" * 22
+    for rows in ({}, {"default": None}, {"default": bytes(16)}, {"default": SALT, nonce: None}):
+        with pytest.raises(Revoked):
+            verifier.verify(text, NOW, lambda user, names, rows=rows: Salts(rows))
+    with pytest.raises(Revoked):
+        verifier.verify(text, NOW, lambda user, names: Salts({"default": SALT}, "2026-11-22T06:00:01Z"))
+    with pytest.raises(Expired):
+        verifier.verify(text, NOW.saying(time="2026-12-22T06:00:00Z"), column)
+    with pytest.raises(CaveatUnmet):
+        verifier.verify(text, NOW.saying(time="2026-11-22T05:59:59Z"), column)
+    with pytest.raises(CaveatUnmet):
+        verifier.verify(text, NOW.saying(method="POST"), column)
+    verifier.verify(text, NOW, column)
+
+
+def test_a_discharge_that_nothing_asks_for_is_refused_beside_a_known_token_too() -> None:
+    verifier = Verifier(lambda name: KEY)
+    text = encode(root())
+    verifier.verify(text, NOW, column)
+    with pytest.raises(Exception, match="no caveat asks for"):
+        verifier.verify(text, NOW, column, [Macaroon.mint(b"a key", "left over")])
+
+
+def test_an_expiry_that_was_plausible_later_is_not_so_earlier() -> None:
+    from datetime import timedelta
+
+    verifier = Verifier(lambda name: KEY, longest=timedelta(days=28))
+    text = encode(root())
+    verifier.verify(text, NOW, column)
+    with pytest.raises(InvalidMacaroon):
+        verifier.verify(text, Request(time="2026-11-23T00:00:00Z"), column)

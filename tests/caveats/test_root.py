@@ -1,0 +1,143 @@
+"""The one pattern and the memory of proven chains never change a verdict."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caveats import (
+    Authority,
+    CaveatUnmet,
+    Format,
+    KeyName,
+    Macaroon,
+    MacaroonError,
+    Request,
+    Salts,
+    Verifier,
+    decode,
+    encode,
+)
+from caveats.encoding import decode_base64, encode_base64, write_varint
+from caveats.root import split_appended, split_root
+from tests.caveats import strategies as some
+
+KEY = b"a root key"
+SALT = bytes(range(16))
+NONCE = "3q2-7wAAq83vEjRWeJCrzQ"
+NOW = "2026-11-25T12:00:00Z"
+users = st.sampled_from(["alice", "bob.x@example.org", "älice", "alice smith", "a%b", "x" * 128, "o'hara"])
+days = st.sampled_from(["2026-11-22", "2026-12-29", "2026-12-30", "2026-12-31", "2028-02-29", "2027-02-28"])
+locations = st.sampled_from(["https://caps.example.org", "", "http://é", "x" * 127, "x" * 128])
+appended = st.lists(
+    st.one_of(
+        some.predicates,
+        st.sampled_from(
+            ["method = GET", f"salt = ci.x/{NONCE}", f"request = {NONCE}", "user = alice", "path ^= " + "/x" * 90]
+        ),
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def tokens(draw: st.DrawFn) -> Macaroon:
+    """Roots of a service, ordinary and odd, with what holders appended."""
+    authority = Authority(
+        KeyName(draw(st.sampled_from(["k1", "k12"])), draw(st.sampled_from([None, "billing"]))),
+        NONCE, draw(users), draw(st.sampled_from(["default", "a.b-c_d"])), SALT,
+        "2026-11-22T06:00:00Z", draw(days) + "T06:00:00Z",
+    )  # fmt: skip
+    macaroon = authority.mint(KEY, draw(locations))
+    return macaroon.append(*(text.encode() for text in draw(appended)))
+
+
+def outcome(verifier: Verifier, token: Any, request: Request, rows: dict[str, bytes | None]) -> Any:
+    """The verdict, as something that can be compared."""
+    try:
+        capability = verifier.verify(token, request, lambda user, names: Salts(rows))
+    except CaveatUnmet as unmet:
+        return unmet.unmet
+    except MacaroonError as error:
+        return type(error), str(error)
+    return capability.user, capability.audience, capability.expires, capability.narrowings, capability.predicates
+
+
+def verifier(audience: str | None, remembered: int) -> Verifier:
+    return Verifier(lambda name: KEY, audience, timedelta(days=900), remembered=remembered)
+
+
+columns = st.sampled_from(
+    [
+        {"default": SALT, "a.b-c_d": SALT},
+        {"default": SALT, "ci.x": None},
+        {"default": None},
+        {},
+        {f"nonce/{NONCE}": None},
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(tokens(), some.requests(), columns, st.sampled_from([None, "billing"]))
+def test_the_pattern_the_general_way_and_the_memory_come_to_one_verdict(
+    macaroon: Macaroon, request: Request, rows: dict[str, bytes | None], audience: str | None
+) -> None:
+    remembering, forgetting = verifier(audience, 64), verifier(audience, 0)
+    text = encode(macaroon)
+    general = outcome(forgetting, macaroon, request, rows)
+    assert outcome(forgetting, text, request, rows) == general
+    assert outcome(remembering, text, request, rows) == general
+    assert outcome(remembering, text, request, rows) == general
+    assert outcome(remembering, encode(macaroon, Format.V1), request, rows) == general
+
+
+@settings(max_examples=300, deadline=None)
+@given(tokens(), st.data())
+def test_changed_bytes_come_to_one_verdict_too_and_never_to_a_permit(macaroon: Macaroon, data: st.DataObject) -> None:
+    raw = bytearray(decode_base64(encode(macaroon.append(b"time < 2026-12-01T00:00:00Z"))))
+    location = len(macaroon.unverified_location.encode())
+    start = 2 + len(write_varint(location)) + location if location else 1
+    place = data.draw(st.integers(min(start, len(raw) - 1), len(raw) - 1))
+    raw[place] ^= 1 << data.draw(st.integers(0, 7))
+    text = encode_base64(bytes(raw))
+    request = Request(time=NOW)
+    rows: dict[str, bytes | None] = {"default": SALT, "a.b-c_d": SALT}
+    audience = data.draw(st.sampled_from([None, "billing"]))
+    found = outcome(verifier(audience, 64), text, request, rows)
+    assert isinstance(found[0], type)
+    assert issubclass(found[0], MacaroonError)
+    try:
+        changed = decode(text)
+    except MacaroonError:
+        return
+    assert outcome(verifier(audience, 0), changed, request, rows)[0] is found[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(tokens())
+def test_what_is_split_is_what_is_decoded(macaroon: Macaroon) -> None:
+    raw = decode_base64(encode(macaroon))
+    root = split_root(raw)
+    if root is None:
+        return
+    assert root.unverified_identifier == macaroon.unverified_identifier
+    assert list(root.unverified_caveats) == [each.identifier for each in macaroon.unverified_caveats[:5]]
+    rest = split_appended(raw, root.end)
+    if rest is not None:
+        assert rest[0] == [each.identifier for each in macaroon.unverified_caveats[5:]]
+        assert rest[1] == macaroon.signature
+
+
+def test_an_ordinary_root_is_split_by_the_pattern() -> None:
+    authority = Authority(
+        KeyName("k1"), NONCE, "alice", "default", SALT, "2026-11-22T06:00:00Z", "2026-12-31T06:00:00Z"
+    )
+    raw = decode_base64(encode(authority.mint(KEY, "https://caps.example.org").attenuate("method = GET")))
+    root = split_root(raw)
+    assert root is not None
+    assert root.authority(KeyName("k1")) == authority
+    assert split_appended(raw, root.end) is not None
