@@ -18,7 +18,7 @@ from capsvc.settings import Settings
 from capsvc.shares import ShareFile
 from capsvc.stores import Reading, Store
 from caveats import Capability, InvalidMacaroon, KeyName, Request, Salts, Verifier, time_text
-from caveats.wire import decode_text
+from caveats.wire import Limits, decode_text, unverified_identifier
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,7 +54,7 @@ class Node:
         self._clock = clock
         self._longest = timedelta(seconds=store.longest(settings.max_lifetime)) + settings.skew
         self._loading = threading.Lock()
-        self._ring = KeyRing.load(store, shares)
+        self._verifying = _Verifying(KeyRing.load(store, shares))
 
     def now(self) -> str:
         """The time as text, floored to the second."""
@@ -62,7 +62,7 @@ class Node:
 
     def ring(self) -> KeyRing:
         """The key ring as the store has it now. Raises StoreUnavailable or SettingsError."""
-        return self._current_ring(self._store.read("", ()).ring)
+        return self._current(self._store.read("", ()).ring).ring
 
     def request(self, /, **facts: object) -> Request:
         """Make a request of facts in this node's vocabulary, now. Raises TypeError or ValueError."""
@@ -82,29 +82,44 @@ class Node:
         Only formats 1 and 2 are read. Raises what :meth:`caveats.Verifier.verify` does, StoreUnavailable
         when the column cannot say or has not seen ``min_revision``, and StoreBusy unless ``patient``.
         """
-        macaroon = decode_text(presentation.unverified_token, self.settings.limits)
-        key_name = KeyName.unverified(macaroon.unverified_identifier)
+        token, limits = presentation.unverified_token, self.settings.limits
+        key_name = KeyName.unverified(unverified_identifier(token, limits))
         if key_name.audience not in audiences:
             raise InvalidMacaroon()
-        discharges = [decode_text(each, self.settings.limits) for each in presentation.unverified_discharges]
-        ring = self._ring
-        if key_name.key_id not in ring.keys:
-            ring = self._current_ring(self._store.read("", (), patient=patient).ring)
+        discharges = [decode_text(each, limits) for each in presentation.unverified_discharges]
+        verifying = self._verifying
+        if key_name.key_id not in verifying.ring.keys:
+            verifying = self._current(self._store.read("", (), patient=patient).ring)
         while True:
-            look = _Look(self._store, ring.count, min_revision, patient)
-            verifier = Verifier(ring.root_key, key_name.audience, self._longest, self.settings.limits)
+            look = _Look(self._store, verifying.ring.count, min_revision, patient)
+            verifier = verifying.verifier(key_name.audience, self._longest, limits)
             try:
-                capability = verifier.verify(macaroon, request, look, discharges)
+                capability = verifier.verify(token, request, look, discharges)
             except _RingChanged:
-                ring = self._current_ring(look.reading.ring)
+                verifying = self._current(look.reading.ring)
                 continue
             return Verdict(capability, look.reading.revision)
 
-    def _current_ring(self, count: int) -> KeyRing:
+    def _current(self, count: int) -> _Verifying:
         with self._loading:
-            if self._ring.count != count:
-                self._ring = KeyRing.load(self._store, self._shares)
-            return self._ring
+            if self._verifying.ring.count != count:
+                self._verifying = _Verifying(KeyRing.load(self._store, self._shares))
+            return self._verifying
+
+
+class _Verifying:
+    """A key ring with a verifier for each audience, whose memories of proven chains go with the ring."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self.ring = ring
+        self._verifiers: dict[str | None, Verifier] = {}
+
+    def verifier(self, audience: str | None, longest: timedelta, limits: Limits) -> Verifier:
+        """Return the verifier of an audience that is asked for here."""
+        found = self._verifiers.get(audience)
+        if found is None:
+            found = self._verifiers[audience] = Verifier(self.ring.root_key, audience, longest, limits)
+        return found
 
 
 class _Look:

@@ -59,6 +59,13 @@ def decode_text(text: str, limits: Limits = DEFAULT_LIMITS) -> Macaroon:
     return decode_binary(decode_base64(text), limits)
 
 
+def unverified_identifier(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Read no more than the identifier, to find out which key could prove the rest. Raises DecodeError."""
+    if len(text) <= limits.characters and text[:2] == "Ag":
+        return _read_section(decode_base64(text), 1)[1]
+    return decode_text(text, limits).unverified_identifier
+
+
 def encode_binary(macaroon: Macaroon, format: Format = Format.V2) -> bytes:
     """Write a macaroon as the bytes of format 1 or 2."""
     if format is Format.V2:
