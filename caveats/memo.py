@@ -10,46 +10,46 @@ is ever found. Who learns from the time that a text was here before holds that v
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
-from caveats.authority import Authority
+from caveats.authority import Authority, KeyName
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class ProvenRoot(NamedTuple):
-    """A proven root: the key that proved it, and the signature that the next caveat continues."""
+class Start(NamedTuple):
+    """Where the chains of one identifier start: its key's name, the key, and the signature before any caveat."""
 
-    authority: Authority
+    key_name: KeyName
     root_key: bytes
     signature: bytes
 
 
-class Memo(Generic[K, V]):
-    """A table of the newest entries: at least so many, at most twice as many. Zero switches it off.
+ProvenRoot = tuple[bytes, bytes, tuple[bytes, ...], bytes, Authority]
+"""A proven root: its key, its identifier and caveats, the signature that the next caveat continues, and
+what it says. A plain tuple, since one is made for every token that was never seen before."""
 
-    Two plain tables, the older thrown away when the newer is full: taking one entry at a time from the
-    head of a dict has to step over all that were taken before.
+
+class Memo(dict[K, V]):
+    """A table of at most so many entries, emptied when it is full. Zero entries switch it off.
+
+    Emptying it all at once costs a known token one more proof, now and then; taking the oldest out one by
+    one costs every token more than that, since a dict steps over all that were taken before.
     """
 
-    __slots__ = ("_entries", "_newer", "_older")
+    __slots__ = ("_entries",)
 
     def __init__(self, entries: int) -> None:
+        super().__init__()
         self._entries = entries
-        self._newer: dict[K, V] = {}
-        self._older: dict[K, V] = {}
-
-    def get(self, key: K) -> V | None:
-        """Find a value that was remembered for exactly this key."""
-        return self._newer.get(key) or self._older.get(key)
 
     def remember(self, key: K, value: V) -> None:
         """Keep a value that was proven."""
-        if len(self._newer) >= self._entries:
-            self._older, self._newer = self._newer, {}
+        if len(self) >= self._entries:
+            self.clear()
         if self._entries:
-            self._newer[key] = value
+            self[key] = value
 
     def __repr__(self) -> str:
-        return f"<Memo of {len(self._newer) + len(self._older)} entries>"
+        return f"<Memo of {len(self)} entries>"

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
 
 from caveats import chain
 from caveats.authority import Authority, KeyName
@@ -23,11 +21,11 @@ _TIME = rb"(?!0000)[0-9]{4}-" + _DAY + rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5]
 _UNIQUE = rb"[A-Za-z0-9_-]{21}[AQgw]"
 _ROOT = re.compile(
     rb"\x02([\x02-\x4b])(k[1-9][0-9]{0,8}(?:/[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?)?)\x00"
-    rb"\x02\x1e(nonce = (" + _UNIQUE + rb"))\x00"
-    rb"\x02([\x08-\x7f])(user = ([!-$&-.0-~]{1,120}))\x00"
-    rb"\x02([\x1f-\x7f])(salt = ([A-Za-z0-9][A-Za-z0-9._-]{0,63})/(" + _UNIQUE + rb"))\x00"
-    rb"\x02\x1c(time >= (" + _TIME + rb"))\x00"
-    rb"\x02\x1b(time < (" + _TIME + rb"))\x00"
+    rb"\x02\x1e(nonce = " + _UNIQUE + rb")\x00"
+    rb"\x02([\x08-\x7f])(user = [!-$&-.0-~]{1,120})\x00"
+    rb"\x02([\x1f-\x7f])(salt = [A-Za-z0-9][A-Za-z0-9._-]{0,63}/" + _UNIQUE + rb")\x00"
+    rb"\x02\x1c(time >= " + _TIME + rb")\x00"
+    rb"\x02\x1b(time < " + _TIME + rb")\x00"
 )
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _END = b"\x00\x06\x20"
@@ -37,21 +35,8 @@ _INNER, _OUTER = chain.INNER, chain.OUTER
 _INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
 
 
-class Root(NamedTuple):
-    """A root that was split and not proven: where its bytes end, its caveats, and what they say."""
-
-    end: int
-    unverified_identifier: bytes
-    unverified_caveats: tuple[bytes, bytes, bytes, bytes, bytes]
-    unverified_values: tuple[bytes, bytes, bytes, bytes, bytes, bytes]
-
-    def authority(self, key_name: KeyName) -> Authority:
-        """Read authority. Only once the chain is proven."""
-        nonce, user, salt_name, salt, begins, ends = self.unverified_values
-        salt_bytes = a2b_base64(salt.translate(_TO_STANDARD) + b"==")
-        return Authority(
-            key_name, nonce.decode(), user.decode(), salt_name.decode(), salt_bytes, begins.decode(), ends.decode()
-        )
+Root = tuple[int, bytes, tuple[bytes, ...]]
+"""A root that was split and not proven: where its bytes end, its identifier, its five caveats."""
 
 
 def split_root(raw: bytes) -> Root | None:
@@ -62,10 +47,20 @@ def split_root(raw: bytes) -> Root | None:
     found = _ROOT.match(raw, start)
     if found is None or not 3 < start < 3 + _ONE_BYTE or not raw[3:start].isascii():
         return None
-    size, identifier, nonce, n, user_size, user, u, salt_size, salt, name, s, begins, b, ends, e = found.groups()
+    size, identifier, nonce, user_size, user, salt_size, salt, begins, ends = found.groups()
     if size[0] != len(identifier) or user_size[0] != len(user) or salt_size[0] != len(salt):
         return None
-    return Root(found.end(), identifier, (nonce, user, salt, begins, ends), (n, u, name, s, b, e))
+    return found.end(), identifier, (nonce, user, salt, begins, ends)
+
+
+def read_authority(key_name: KeyName, caveats: tuple[bytes, ...]) -> Authority:
+    """Read authority from the caveats of a root that was split. Only once the chain is proven."""
+    nonce, user, salt, begins, ends = caveats
+    salt_bytes = a2b_base64(salt[-22:].translate(_TO_STANDARD) + b"==")
+    return Authority(
+        key_name, nonce[8:].decode(), user[7:].decode(), salt[7:-23].decode(), salt_bytes,
+        begins[8:].decode(), ends[7:].decode(),
+    )  # fmt: skip
 
 
 def split_appended(raw: bytes, position: int) -> tuple[list[bytes], bytes] | None:
@@ -87,12 +82,6 @@ def split_appended(raw: bytes, position: int) -> tuple[list[bytes], bytes] | Non
     if not raw.startswith(_END, position) or len(raw) != position + len(_END) + _SIGNATURE:
         return None
     return identifiers, raw[-_SIGNATURE:]
-
-
-@lru_cache(maxsize=256)
-def first_signature(root_key: bytes, identifier: bytes) -> bytes:
-    """The signature before the first caveat: one for all macaroons of a key and audience, so remembered."""
-    return chain.start(chain.derive_key(root_key), identifier)
 
 
 def sign(signature: bytes, identifiers: tuple[bytes, ...] | list[bytes]) -> bytes:

@@ -22,7 +22,7 @@ from caveats import (
     encode,
 )
 from caveats.encoding import decode_base64, encode_base64, write_varint
-from caveats.root import split_appended, split_root
+from caveats.root import read_authority, split_appended, split_root
 from tests.caveats import strategies as some
 
 KEY = b"a root key"
@@ -124,9 +124,10 @@ def test_what_is_split_is_what_is_decoded(macaroon: Macaroon) -> None:
     root = split_root(raw)
     if root is None:
         return
-    assert root.unverified_identifier == macaroon.unverified_identifier
-    assert list(root.unverified_caveats) == [each.identifier for each in macaroon.unverified_caveats[:5]]
-    rest = split_appended(raw, root.end)
+    end, identifier, caveats = root
+    assert identifier == macaroon.unverified_identifier
+    assert list(caveats) == [each.identifier for each in macaroon.unverified_caveats[:5]]
+    rest = split_appended(raw, end)
     if rest is not None:
         assert rest[0] == [each.identifier for each in macaroon.unverified_caveats[5:]]
         assert rest[1] == macaroon.signature
@@ -139,5 +140,5 @@ def test_an_ordinary_root_is_split_by_the_pattern() -> None:
     raw = decode_base64(encode(authority.mint(KEY, "https://caps.example.org").attenuate("method = GET")))
     root = split_root(raw)
     assert root is not None
-    assert root.authority(KeyName("k1")) == authority
-    assert split_appended(raw, root.end) is not None
+    assert read_authority(KeyName("k1"), root[2]) == authority
+    assert split_appended(raw, root[0]) is not None
