@@ -18,7 +18,7 @@ from caveats.chain import SIGNATURE_BYTES
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
 from caveats.macaroon import Caveat, Macaroon
-from caveats.wire import DEFAULT_LIMITS, Format, Limits, decode_text, encode_text
+from caveats.wire import DEFAULT_LIMITS, Format, Limits, decode_text, encode_text, third_partys_location
 
 
 class ForeignCaveat(Protocol):
@@ -89,6 +89,8 @@ def from_pymacaroons(foreign: ForeignMacaroon) -> Macaroon:
 def _from_foreign(foreign: ForeignCaveat) -> Caveat:
     if foreign.verification_key_id == b"":
         raise DecodeError("an empty verification id")
+    if foreign.location and not foreign.verification_key_id:
+        raise ValueError("a first-party caveat has no location")
     return Caveat(_raw(foreign.caveat_id_bytes), foreign.verification_key_id or b"", foreign.location or "")
 
 
@@ -125,7 +127,7 @@ def encode_json(macaroon: Macaroon) -> str:
     members["c"] = [
         _member("i", each.identifier)
         | ({"v64": encode_base64(each.verification_id)} if each.verification_id else {})
-        | ({"l": each.location} if each.location else {})
+        | ({"l": third_partys_location(each)} if each.location else {})
         for each in macaroon.unverified_caveats
     ]
     members["s64"] = encode_base64(macaroon.signature)

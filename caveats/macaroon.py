@@ -7,7 +7,7 @@ prefix ``unverified_``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from caveats import chain
 from caveats.encoding import encode_base64
@@ -15,21 +15,17 @@ from caveats.predicate import Predicate, shown
 from caveats.vocabulary import BUILTIN, Vocabulary
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Caveat:
+class Caveat(NamedTuple):
     """One caveat: a predicate's bytes, or what a third party understands.
 
     ``verification_id`` is empty for a first-party caveat and never empty for a third-party one;
-    ``location`` says where a third party is, and belongs to none but third-party caveats.
+    ``location`` says where a third party is, and belongs to none but third-party caveats: one that stands
+    elsewhere is not encoded.
     """
 
     identifier: bytes
     verification_id: bytes = b""
     location: str = ""
-
-    def __post_init__(self) -> None:
-        if self.location and not self.verification_id:
-            raise ValueError("a first-party caveat has no location")
 
     @property
     def is_third_party(self) -> bool:
@@ -79,11 +75,8 @@ class Macaroon:
         signature = self.signature
         for identifier in identifiers:
             signature = chain.extend(signature, identifier)
-        return replace(
-            self,
-            unverified_caveats=(*self.unverified_caveats, *map(Caveat, identifiers)),
-            signature=signature,
-        )
+        caveats = (*self.unverified_caveats, *map(Caveat, identifiers))
+        return type(self)(self.unverified_location, self.unverified_identifier, caveats, signature)
 
     def entrust(self, location: str, caveat_key: bytes, identifier: bytes, nonce: bytes | None = None) -> Self:
         """Append a third-party caveat: this macaroon is then worth nothing without a discharge.

@@ -41,6 +41,8 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 _VERSION, _END, _LOCATION, _IDENTIFIER, _VERIFICATION_ID, _SIGNATURE = 2, 0, 1, 2, 4, 6
 _PACKET_BYTES = 0xFFFF
+_ONE_BYTE = 0x80
+"""Lengths below this are a varint of one byte."""
 
 
 def encode_text(macaroon: Macaroon, format: Format = Format.V2) -> str:
@@ -94,7 +96,7 @@ def _encode_v2(macaroon: Macaroon) -> bytes:
     out.append(_END)
     for caveat in macaroon.unverified_caveats:
         if caveat.location:
-            _add_field(out, _LOCATION, caveat.location.encode("utf-8"))
+            _add_field(out, _LOCATION, third_partys_location(caveat).encode("utf-8"))
         _add_field(out, _IDENTIFIER, caveat.identifier)
         if caveat.verification_id:
             _add_field(out, _VERIFICATION_ID, caveat.verification_id)
@@ -104,9 +106,16 @@ def _encode_v2(macaroon: Macaroon) -> bytes:
     return bytes(out)
 
 
+def third_partys_location(caveat: Caveat) -> str:
+    """Return where a caveat's third party is. Raises ValueError for a first-party caveat that says where."""
+    if not caveat.verification_id:
+        raise ValueError("a first-party caveat has no location")
+    return caveat.location
+
+
 def _add_field(out: bytearray, kind: int, data: bytes) -> None:
-    out.append(kind)
-    out += write_varint(len(data))
+    size = len(data)
+    out += bytes((kind, size)) if size < _ONE_BYTE else bytes((kind,)) + write_varint(size)
     out += data
 
 
@@ -117,6 +126,13 @@ def _decode_v2(raw: bytes, limits: Limits) -> Macaroon:
     caveats: list[Caveat] = []
     while raw[position : position + 1] != b"\0":
         _check_count(caveats, limits)
+        # Most caveats are a first party's, of fewer than 128 bytes: one field, then the end of the section.
+        size = raw[position + 1] if raw[position : position + 1] == b"\2" and position + 1 < len(raw) else _ONE_BYTE
+        end = position + 2 + size
+        if size < _ONE_BYTE and raw[end : end + 1] == b"\0":
+            caveats.append(Caveat(raw[position + 2 : end]))
+            position = end + 1
+            continue
         caveat_location, caveat_identifier, verification_id, position = _read_section(raw, position)
         caveats.append(_caveat(caveat_identifier, verification_id, caveat_location))
     signature, position = _read_field(raw, position + 1, _SIGNATURE)
@@ -159,8 +175,8 @@ def _encode_v1(macaroon: Macaroon) -> bytes:
         _add_packet(out, b"cid", caveat.identifier)
         if caveat.verification_id:
             _add_packet(out, b"vid", caveat.verification_id)
-            if caveat.location:
-                _add_packet(out, b"cl", caveat.location.encode("utf-8"))
+        if caveat.location:
+            _add_packet(out, b"cl", third_partys_location(caveat).encode("utf-8"))
     _add_packet(out, b"signature", macaroon.signature)
     return bytes(out)
 

@@ -67,8 +67,8 @@ def test_changing_any_field_of_any_caveat_is_refused(minted: some.Minted, identi
     caveats = list(minted.macaroon.unverified_caveats)
     for at, old in enumerate(caveats):
         for new in (
-            replace(old, identifier=identifier),
-            replace(old, verification_id=sealed),
+            old._replace(identifier=identifier),
+            old._replace(verification_id=sealed),
             Caveat(old.identifier),
             Caveat(old.verification_id, old.identifier or b"x"),
             Caveat(old.verification_id + old.identifier),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from caveats import BUILTIN, Caveat, Macaroon, Number, PredicateError, chain
+from caveats import BUILTIN, Caveat, Format, Macaroon, Number, PredicateError, chain, encode
 from caveats.encoding import encode_base64
 
 SECRET = "5Jx1mWm0Zk2y0c2Qv3m0tA"
@@ -83,10 +83,12 @@ def test_binding_changes_a_discharges_signature_alone(root: Macaroon) -> None:
     )
 
 
-def test_a_first_party_caveat_has_no_location() -> None:
+@pytest.mark.parametrize("format", list(Format))
+def test_a_first_party_caveat_that_says_where_it_is_is_written_in_no_format(format: Format) -> None:
     assert not Caveat(b"a").is_third_party
+    macaroon = Macaroon("", b"k1", (Caveat(b"a", location="there"),), bytes(32))
     with pytest.raises(ValueError, match="no location"):
-        Caveat(b"a", location="there")
+        encode(macaroon, format)
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])
