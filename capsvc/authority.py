@@ -65,7 +65,7 @@ class Authority:
             hash = self._verified_hash(user, password)
             issued = self._store.issue_salt(user, salt_name, hash, self._node.now())
         if self._passwords.is_outdated(hash):
-            self._store.replace_hash(user, hash, self._passwords.hash(password))
+            self._store.replace_hash(user, hash, self._passwords.strengthen(password))
         return issued
 
     def _verified_hash(self, user: str, password: str) -> str:

@@ -58,7 +58,10 @@ class Home:
         """Make an empty home with one key that signs. Raises SettingsError where there is one already."""
         if self.exists or self.shares.path.exists():
             raise SettingsError(f"there is a home at {self.path} already: nothing was changed")
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as wrong:
+            raise SettingsError(f"a home cannot be made at {self.path}: {wrong.strerror}") from None
         store = SQLiteStore.create(self.path / _DATABASE)
         key_id = keyring.add(store, self.shares, now)
         keyring.promote(store, key_id, now)

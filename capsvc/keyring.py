@@ -44,9 +44,12 @@ class KeyRing:
     _derived: dict[KeyName, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def load(cls, store: Store, shares: ShareFile) -> Self:
-        """Put the shares together. Raises SettingsError for a missing, wrong or unusable one."""
-        count, stored = store.keys()
+    def load(cls, store: Store, shares: ShareFile, *, patient: bool = True) -> Self:
+        """Put the shares together.
+
+        Raises SettingsError for a missing, wrong or unusable one, StoreBusy at once unless ``patient``.
+        """
+        count, stored = store.keys(patient=patient)
         halves = shares.read() if stored else {}
         keys = {}
         for key in stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from unicodedata import category
 
 from caveats import BUILTIN, check_audience
 
@@ -10,16 +11,19 @@ ADMIN, VERIFY = "capsvc.admin", "capsvc.verify"
 RESERVED_AUDIENCES = (ADMIN, VERIFY)
 _RESERVED_PREFIX = "capsvc."
 _USER_CHARACTERS = 128
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
 
 
 def check_user_name(name: str) -> str:
-    """Return a user's name if it is one: 1 to 128 characters, NFC, no ``/``, no control character.
+    """Return a user's name if it is one: 1 to 128 characters that can be seen, NFC, no ``/``, not ``.`` or ``..``.
 
     Raises ValueError.
     """
     if len(name) > _USER_CHARACTERS:
         raise ValueError(f"a user's name has at most {_USER_CHARACTERS} characters")
     fact: str = BUILTIN["user"].fact(name)
+    if name in (".", "..") or any(category(character) in _UNSEEN for character in name):
+        raise ValueError("a user's name is not . or .., and has no characters that cannot be seen")
     return fact
 
 

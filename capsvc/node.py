@@ -89,21 +89,21 @@ class Node:
         discharges = [decode_text(each, limits) for each in presentation.unverified_discharges]
         verifying = self._verifying
         if key_name.key_id not in verifying.ring.keys:
-            verifying = self._current(self._store.read("", (), patient=patient).ring)
+            verifying = self._current(self._store.read("", (), patient=patient).ring, patient)
         while True:
             look = _Look(self._store, verifying.ring.count, min_revision, patient)
             verifier = verifying.verifier(key_name.audience, self._longest, limits)
             try:
                 capability = verifier.verify(token, request, look, discharges)
             except _RingChanged:
-                verifying = self._current(look.reading.ring)
+                verifying = self._current(look.reading.ring, patient)
                 continue
             return Verdict(capability, look.reading.revision)
 
-    def _current(self, count: int) -> _Verifying:
+    def _current(self, count: int, patient: bool = True) -> _Verifying:
         with self._loading:
             if self._verifying.ring.count != count:
-                self._verifying = _Verifying(KeyRing.load(self._store, self._shares))
+                self._verifying = _Verifying(KeyRing.load(self._store, self._shares, patient=patient))
             return self._verifying
 
 

@@ -64,6 +64,10 @@ class Passwords:
         if hash is None:
             raise CredentialsRefused("user and password do not belong together")
 
+    def strengthen(self, password: str) -> str:
+        """Hash a password that was verified anew, whatever its length."""
+        return self._hasher.hash(password)
+
     def is_outdated(self, hash: str) -> bool:
         """Tell whether a hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(hash)

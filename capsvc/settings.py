@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from capsvc.errors import SettingsError
-from caveats import BUILTIN, DECLARABLE, Limits, Vocabulary, check_audience
+from capsvc.names import RESERVED_AUDIENCES, check_audiences
+from caveats import BUILTIN, DECLARABLE, Limits, Vocabulary
 
 FILE_NAME = "capsvc.toml"
 DEFAULT_HOME = "var"
@@ -44,7 +45,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lifetime: Seconds = 30 * _DAY
     max_lifetime: Seconds = 30 * _DAY
     max_login_age: Seconds = 90 * _DAY
-    clock_skew: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 30
+    clock_skew: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 30
+    """At least one second, so that a window begun in the second of a panic began before it."""
+
     open_verify: bool = False
     """Whether anybody may ask ``/v1/verify``, without a capability for ``capsvc.verify``."""
 
@@ -65,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     vocabulary: dict[str, str] = {}
     """An application's own attributes: a name and one of text, tokens, path, number, network."""
+
+    @property
+    def address(self) -> str:
+        """Where this service listens, as a URL."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def limits(self) -> Limits:
@@ -134,7 +142,9 @@ def _checked(settings: Settings) -> Settings:
             raise SettingsError(f"vocabulary.{name} is one of {', '.join(DECLARABLE)}")
     try:
         if settings.audience:
-            check_audience(settings.audience)
+            check_audiences([settings.audience])
+            if settings.audience in RESERVED_AUDIENCES:
+                raise ValueError("the reserved ones are for the service's own routes")
     except ValueError as wrong:
         raise SettingsError(f"audience: {wrong}") from None
     try:

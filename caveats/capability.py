@@ -13,13 +13,15 @@ class Capability(NamedTuple):
 
     ``authority`` is what the service wrote; ``expires`` the earliest end that anybody wrote, as text in
     UTC; ``salt_names`` begins with authority's own; ``holder_predicates`` are those that holders
-    appended to the root; ``narrowings`` counts all caveats that they appended, third parties' too.
+    appended to the root, ``discharge_predicates`` those of third parties; ``narrowings`` counts all
+    caveats that holders appended, third parties' too.
     """
 
     authority: Authority
     expires: str
     salt_names: tuple[str, ...]
     holder_predicates: tuple[Predicate, ...]
+    discharge_predicates: tuple[Predicate, ...]
     narrowings: int
 
     @property

@@ -25,6 +25,9 @@ class Start(NamedTuple):
     root_key: bytes
     signature: bytes
 
+    def __repr__(self) -> str:
+        return f"<Start of {self.key_name}>"
+
 
 ProvenRoot = tuple[bytes, bytes, tuple[bytes, ...], bytes, Authority]
 """A proven root: its key, its identifier and caveats, the signature that the next caveat continues, and

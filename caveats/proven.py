@@ -83,6 +83,9 @@ class Proven(NamedTuple):
     others: tuple[Placed, ...] = ()
     not_understood: tuple[Unmet, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Proven macaroon of {self.user!r} until {self.ends}>"
+
     @property
     def authority(self) -> Authority:
         """What the service wrote."""
@@ -97,7 +100,7 @@ class Proven(NamedTuple):
         key_name, nonce, user, name, salt, begins, ends = authority
         nonce_name = NONCE_PREFIX + nonce
         return cls(
-            Capability(authority, ends, (name,), (), 0), vocabulary, root_key, key_name, now,
+            Capability(authority, ends, (name,), (), (), 0), vocabulary, root_key, key_name, now,
             begins, ends, begins, user, name, salt, (name, nonce_name), nonce_name, True,
         )  # fmt: skip
 
@@ -122,6 +125,7 @@ class Proven(NamedTuple):
         others: list[Placed] = []
         not_understood: list[Unmet] = []
         held: list[Predicate] = []
+        discharged: list[Predicate] = []
         begins, ends = authority.not_before, authority.not_after
         for discharge, position, identifier in appended:
             try:
@@ -134,6 +138,8 @@ class Proven(NamedTuple):
             elif predicate.attribute in _NOT_IN_DISCHARGES:
                 not_understood.append(Unmet(position, shown(identifier), "it has no place in a discharge", discharge))
                 continue
+            else:
+                discharged.append(predicate)
             if predicate.attribute == "time":
                 times.append(Placed(position, discharge, predicate))
                 if predicate.operator == "<":
@@ -146,7 +152,7 @@ class Proven(NamedTuple):
                 others.append(Placed(position, discharge, predicate))
         name, nonce_name = authority.salt_name, NONCE_PREFIX + authority.nonce
         names = tuple(dict.fromkeys((name, *(held for held, _ in salts)))) if salts else (name,)
-        capability = Capability(authority, ends, names, tuple(held), narrowings)
+        capability = Capability(authority, ends, names, tuple(held), tuple(discharged), narrowings)
         return cls(
             capability, vocabulary, root_key, authority.key_name, now,
             begins, ends, authority.not_before, authority.user, name, authority.salt, (*names, nonce_name), nonce_name,

@@ -41,7 +41,7 @@ Root = tuple[int, bytes, tuple[bytes, ...]]
 
 def split_root(raw: bytes) -> Root | None:
     """Split the bytes of format 2 that begin as a service mints them; None for any others."""
-    if raw[:2] != b"\x02\x01":
+    if raw[:2] != b"\x02\x01" or len(raw) < _SIGNATURE:
         return None
     start = 3 + raw[2]
     found = _ROOT.match(raw, start)

@@ -48,6 +48,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. What goes wrong is one line on stderr and exit code 1; a misuse is 2."""
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # what is no text is refused later
     try:
         app()
     except (CapsvcError, MacaroonError) as error:
@@ -58,3 +59,5 @@ def main() -> None:
         sys.exit(f"error: this command needs {missing.name}: pip install 'capsvc[service]'")
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as wrong:
+        sys.exit(f"error: {wrong.strerror}")

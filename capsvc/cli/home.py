@@ -85,8 +85,7 @@ def serve(
         lifespan="on",
         timeout_graceful_shutdown=10,
     )
-    shown_host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{shown_host}:{home.settings.port}"
+    address = home.settings.address
     home.write_private(home.address_file, address + "\n")
     typer.echo(_greeting(home, address), err=True)
     if settings.workers > 1:
@@ -124,6 +123,8 @@ def verify(
     facts |= {} if query is None else {"query": query.encode("utf-8", "surrogateescape")}
     facts |= {} if body is None else {"body": _contents(body)}
     facts |= dict(each.partition("=")[::2] for each in fact)
+    if not facts.keys().isdisjoint({"time", "user", "audience", "salt", "nonce"}):
+        raise CapsvcError("time, user, audience, salt and nonce are never facts that are told")
     presentation = Presentation(read_token(token), tuple(map(read_token, discharge)))
     try:
         verdict = node.verify(presentation, node.request(**facts), (audience or None,))
@@ -148,7 +149,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as wrong:
-        reason = os.strerror(wrong.errno) if isinstance(wrong, OSError) and wrong.errno else str(wrong)
+        known = isinstance(wrong, OSError) and wrong.errno is not None and wrong.errno > 0
+        reason = os.strerror(wrong.errno or 0) if known and isinstance(wrong, OSError) else "no such address"
         raise CapsvcError(f"cannot listen on {host}:{port}: {reason}; choose another with --port") from None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -68,6 +70,8 @@ def revoke(
         nonce = _unverified_nonce(capability)
     if bool(name) + bool(nonce) + all + everyone != 1:
         raise CapsvcError("say exactly one of NAME, --nonce, --this, --all and --everyone")
+    if everyone and user:
+        raise CapsvcError("say --user or --everyone, not both")
     if before == "now":
         before = _now()
     wanted: dict[str, Any] = {"all": True} if all else {"everyone": True} if everyone else {}
@@ -96,7 +100,13 @@ def _call(method: str, url: str, path: str, body: dict[str, Any] | None, capabil
     import httpx2
 
     base = (url or _address()).rstrip("/")
+    if capability and not re.fullmatch(r"[!-~]+", capability):
+        raise CapsvcError("a token is URL-safe base64, on one line")
     headers = {"Authorization": f"Bearer {capability}"} if capability else {}
+    try:
+        json.dumps(body, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise CapsvcError("names and passwords are UTF-8") from None
     try:
         response = httpx2.request(method, base + path, json=body, headers=headers, timeout=_TIMEOUT_SECONDS)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):

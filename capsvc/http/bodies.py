@@ -14,6 +14,13 @@ from capsvc.http.problems import HTTPProblem, Problem, bad_request
 T = TypeVar("T", bound=msgspec.Struct)
 
 
+class Secret(msgspec.Struct):
+    """A body that holds a password or a token, and does not print it (law 8)."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
 async def read(request: Request, kind: type[T], limit: int) -> T:
     """Read a JSON body into a struct. Raises a 400, 413 or 415 that says what to do."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":

@@ -88,7 +88,7 @@ def problem_of(error: Exception) -> Problem:
 
     Why the service itself cannot answer goes into its log, and not to strangers.
     """
-    if isinstance(error, (SettingsError, StoreUnavailable)):
+    if isinstance(error, (SettingsError, StoreUnavailable)) and not isinstance(error, (StoreBusy, NotSeenYet)):
         logger().error("cannot answer", reason=str(error))
     if isinstance(error, HTTPProblem):
         return error.problem

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from capsvc.errors import Refused
-from capsvc.http.bodies import answer, read
+from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.names import ADMIN
@@ -37,7 +37,7 @@ class Revoked(msgspec.Struct):
     revision: int
 
 
-class PasswordChange(msgspec.Struct, forbid_unknown_fields=True):
+class PasswordChange(Secret, forbid_unknown_fields=True):
     """The current password and the new one."""
 
     current: str
@@ -74,6 +74,8 @@ class Revocations:
     async def revoke(self, request: Request) -> Response:
         """``POST /v1/revocations``."""
         wanted = await read(request, Revocation, self._service.settings.body_bytes)
+        if wanted.everyone and wanted.user is not None:
+            raise bad_request("Say user or everyone, not both.")
         kinds = [wanted.name is not None, wanted.nonce is not None, wanted.all, wanted.everyone]
         if sum(kinds) != 1 or (wanted.before is not None) != wanted.everyone:
             raise bad_request("Say exactly one of name, nonce, all, or everyone with before.")

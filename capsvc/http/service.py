@@ -43,7 +43,7 @@ class Service:
         node = Node(store, home.shares, settings)
         node.ring().signing()
         passwords, slots = Passwords(settings), HashingSlots(settings.workers)
-        location = settings.url or f"http://{settings.host}:{settings.port}"
+        location = settings.url or settings.address
         authority = Authority(node, store, passwords, slots, location)
         proxies = Proxies.of(settings.trusted_proxies, settings.forwarded)
         return cls(settings, store, node, authority, passwords, slots, proxies, location, logger())

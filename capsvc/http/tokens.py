@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from capsvc.authority import Minted
-from capsvc.http.bodies import answer, read
+from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
@@ -22,7 +22,7 @@ _FORMATS = {1: Format.V1, 2: Format.V2}
 Lifetime = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Login(msgspec.Struct, forbid_unknown_fields=True):
+class Login(Secret, forbid_unknown_fields=True):
     """A user logs in."""
 
     user: str
@@ -30,7 +30,7 @@ class Login(msgspec.Struct, forbid_unknown_fields=True):
     audience: str | None = None
     salt: str = DEFAULT_SALT_NAME
     lifetime: Lifetime = 0
-    caveats: list[str] = []
+    caveats: list[str] = msgspec.field(default_factory=list)
     format: Literal[1, 2] = 2
 
 
@@ -41,7 +41,7 @@ class Renewal(msgspec.Struct, forbid_unknown_fields=True):
     format: Literal[1, 2] = 2
 
 
-class Token(msgspec.Struct):
+class Token(Secret):
     """A fresh macaroon, and what stands in it. Times are RFC 3339 in UTC."""
 
     macaroon: str
@@ -82,7 +82,8 @@ class Tokens:
             )
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
-        token = _token(minted.macaroon.attenuate(*appended), minted, login.format)
+        ends = [minted.written.not_after, *(str(each.operand) for each in appended if _is_end(each))]
+        token = _token(minted.macaroon.attenuate(*appended), minted, login.format, min(ends))
         if len(token.macaroon) > self._service.settings.limits.characters:
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
@@ -109,7 +110,7 @@ class Tokens:
         capability = self._service.verdict(request).capability
         minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
         self._service.log.info("renewal", user=capability.user, audience=capability.audience)
-        return answer(_token(minted.macaroon, minted, renewal.format), 201)
+        return answer(_token(minted.macaroon, minted, renewal.format, minted.written.not_after), 201)
 
     async def describe(self, request: Request) -> Response:
         """``GET /v1/capability``."""
@@ -132,18 +133,27 @@ def described(capability: Capability, revision: int) -> Described:
 
 
 def scope(capability: Capability) -> list[str]:
-    """List the predicates that holders appended, without those on salts."""
-    return [str(each) for each in capability.predicates[AUTHORITY_CAVEATS:] if each.attribute != "salt"]
+    """List the predicates that holders appended and that discharges carry, without those on salts."""
+    narrowed = (*capability.holder_predicates, *capability.discharge_predicates)
+    return [str(each) for each in narrowed if each.attribute != "salt"]
 
 
-def _token(macaroon: Macaroon, minted: Minted, format: int) -> Token:
+def _is_end(predicate: Predicate) -> bool:
+    return (predicate.attribute, predicate.operator) == ("time", "<")
+
+
+def _token(macaroon: Macaroon, minted: Minted, format: int, expires: str) -> Token:
     written = minted.written
+    try:
+        text = encode_text(macaroon, _FORMATS[format])
+    except ValueError as wrong:
+        raise bad_request(f"{wrong}.") from None
     return Token(
-        encode_text(macaroon, _FORMATS[format]),
+        text,
         written.user,
         written.key_name.audience,
         written.salt_name,
         written.nonce,
         written.not_before,
-        written.not_after,
+        expires,
     )

@@ -9,7 +9,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from capsvc.http.bodies import answer, read
+from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import HTTPProblem, Problem, bad_request
 from capsvc.http.service import Service
 from capsvc.names import check_audiences, check_user_name
@@ -20,15 +20,15 @@ Password = Annotated[str, msgspec.Meta(min_length=8, max_length=1024)]
 Audiences = Annotated[list[str], msgspec.Meta(max_length=64)]
 
 
-class Addition(msgspec.Struct, forbid_unknown_fields=True):
+class Addition(Secret, forbid_unknown_fields=True):
     """A user to add."""
 
     user: str
     password: Password
-    audiences: Audiences = []
+    audiences: Audiences = msgspec.field(default_factory=list)
 
 
-class Change(msgspec.Struct, forbid_unknown_fields=True):
+class Change(Secret, forbid_unknown_fields=True):
     """What to change of a user; each change takes back everything that she holds."""
 
     disabled: bool | None = None
@@ -112,13 +112,7 @@ class Users:
 
     def _change(self, name: str, disabled: bool | None, audiences: tuple[str, ...] | None, hash: str | None) -> Changed:
         store, now = self._service.store, self._service.node.now()
-        revision = store.revision()
-        if disabled is not None:
-            revision = store.set_disabled(name, disabled, now)
-        if audiences is not None:
-            revision = store.set_audiences(name, audiences, now)
-        if hash is not None:
-            revision = store.set_password(name, hash, now)
+        revision = store.change_user(name, now, disabled=disabled, audiences=audiences, password=hash)
         return Changed(_row(store.user(name)), revision)
 
 

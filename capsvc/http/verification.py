@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from capsvc.errors import Refused
-from capsvc.http.bodies import answer, read
+from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.facts import original_facts
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request
@@ -26,7 +26,7 @@ _NEVER_FROM_CALLERS = frozenset({"time", "audience", "user", "nonce", "salt", "r
 _UNRESERVED = "!#$&'()*+,-.:;=?@[]^_`{|}~"
 
 
-class Question(msgspec.Struct, forbid_unknown_fields=True):
+class Question(Secret, forbid_unknown_fields=True):
     """Does this token permit this request?
 
     ``request`` holds facts by attribute: ``path`` as on the wire, ``query`` the raw query string,
@@ -34,8 +34,8 @@ class Question(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     token: str
-    discharges: Annotated[list[str], msgspec.Meta(max_length=64)] = []
-    request: dict[str, Any] = {}
+    discharges: Annotated[list[str], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=list)
+    request: dict[str, Any] = msgspec.field(default_factory=dict)
     min_revision: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 

@@ -133,6 +133,11 @@ class Store(Protocol):
     def set_disabled(self, user: str, disabled: bool, now: str) -> int:
         """Disable a user (null all of her issued salts) or enable her (new ones). Idempotent."""
 
+    def change_user(
+        self, user: str, now: str, *, disabled: bool | None, audiences: Sequence[str] | None, password: str | None
+    ) -> int:
+        """Do several of the three above in one transaction; None leaves one as it is. Raises UnknownUser."""
+
     def revoke_name(self, user: str, name: str, now: str) -> int:
         """Change the salt of an issued name; null a holder's. Raises UnknownUser."""
 
@@ -151,8 +156,11 @@ class Store(Protocol):
     def longest(self, lifetime: int) -> int:
         """Remember a maximum lifetime in seconds; return the largest that was ever configured."""
 
-    def keys(self) -> tuple[int, list[StoredKey]]:
-        """Return the ring count and all keys, in the order in which they were added."""
+    def keys(self, *, patient: bool = True) -> tuple[int, list[StoredKey]]:
+        """Return the ring count and all keys, in the order in which they were added.
+
+        Raises StoreBusy at once unless ``patient``.
+        """
 
     def add_key(self, key: StoredKey) -> None:
         """Add a key. Raises Refused when its id was ever used."""

@@ -141,18 +141,24 @@ class SQLiteStore:
             return change_all(connection, user, now)
 
     def set_audiences(self, user: str, audiences: Sequence[str], now: str) -> int:
-        wanted = " ".join(sorted(set(audiences)))
-        with self._connections.writing() as connection:
-            if demand_user(connection, user)["audiences"] == wanted:
-                return revision(connection)
-            connection.execute("UPDATE users SET audiences = ? WHERE name = ?", (wanted, user))
-            return change_all(connection, user, now)
+        return self.change_user(user, now, disabled=None, audiences=audiences, password=None)
 
     def set_disabled(self, user: str, disabled: bool, now: str) -> int:
+        return self.change_user(user, now, disabled=disabled, audiences=None, password=None)
+
+    def change_user(
+        self, user: str, now: str, *, disabled: bool | None, audiences: Sequence[str] | None, password: str | None
+    ) -> int:
         with self._connections.writing() as connection:
-            if bool(demand_user(connection, user)["disabled"]) == disabled:
+            known = demand_user(connection, user)
+            wanted: dict[str, object] = {} if password is None else {"password": password}
+            if audiences is not None and known["audiences"] != " ".join(sorted(set(audiences))):
+                wanted["audiences"] = " ".join(sorted(set(audiences)))
+            if disabled is not None and bool(known["disabled"]) != disabled:
+                wanted["disabled"] = disabled
+            if not wanted:
                 return revision(connection)
-            connection.execute("UPDATE users SET disabled = ? WHERE name = ?", (disabled, user))
+            Database(connection).table("users").update(user, wanted)
             return change_all(connection, user, now)
 
     def revoke_name(self, user: str, name: str, now: str) -> int:
@@ -187,8 +193,8 @@ class SQLiteStore:
             connection.execute("UPDATE state SET longest = max(longest, ?)", (lifetime,))
             return int(state(connection, "longest"))
 
-    def keys(self) -> tuple[int, list[StoredKey]]:
-        with self._connections.reading(patient=True) as connection:
+    def keys(self, *, patient: bool = True) -> tuple[int, list[StoredKey]]:
+        with self._connections.reading(patient) as connection:
             rows = connection.execute(
                 "SELECT ring, id, keys.state, share, checked, changed FROM state LEFT JOIN keys ORDER BY position"
             ).fetchall()

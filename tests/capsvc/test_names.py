@@ -48,3 +48,9 @@ def test_section_3_only_the_services_own_audiences_begin_like_its_name() -> None
         with pytest.raises(ValueError, match="reserved"):
             check_audiences([audience])
     assert check_audiences(["capsvc"]) == ("capsvc",)
+
+
+@pytest.mark.parametrize("name", [".", "..", "o\u202ek", "a\u200bb", "a\u2028b"])
+def test_a_name_that_cannot_be_seen_or_addressed_is_none(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be seen"):
+        check_user_name(name)

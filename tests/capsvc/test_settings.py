@@ -40,10 +40,10 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 
 def test_the_environment_gives_numbers_truths_and_lists(tmp_path: Path) -> None:
     settings = _load(
-        tmp_path, CAPSVC_OPEN_VERIFY="true", CAPSVC_CLOCK_SKEW="0", CAPSVC_TRUSTED_PROXIES="10.0.0.0/8, 2001:db8::/32"
+        tmp_path, CAPSVC_OPEN_VERIFY="true", CAPSVC_CLOCK_SKEW="5", CAPSVC_TRUSTED_PROXIES="10.0.0.0/8, 2001:db8::/32"
     )
     assert settings.open_verify
-    assert settings.skew == timedelta(0)
+    assert settings.skew == timedelta(seconds=5)
     assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::/32")
 
 
@@ -82,7 +82,10 @@ def test_a_variable_that_is_no_setting_is_named(tmp_path: Path, variable: str) -
         ("max_lifetime", "0"),
         ("max_lifetime", "2591999"),
         ("max_login_age", "-5"),
+        ("clock_skew", "0"),
         ("clock_skew", "3601"),
+        ("audience", "'capsvc.admin'"),
+        ("audience", "'capsvc.other'"),
         ("clock_skew", "-1"),
         ("open_verify", "'maybe'"),
         ("trusted_proxies", "'10.0.0.0/8'"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caveats import (
     Authority,
     CaveatUnmet,
+    DecodeError,
     Format,
     KeyName,
     Macaroon,
@@ -131,6 +133,15 @@ def test_what_is_split_is_what_is_decoded(macaroon: Macaroon) -> None:
     if rest is not None:
         assert rest[0] == [each.identifier for each in macaroon.unverified_caveats[5:]]
         assert rest[1] == macaroon.signature
+
+
+@pytest.mark.parametrize("kept", range(40))
+def test_a_token_that_is_cut_off_anywhere_near_its_beginning_is_refused_as_ever(kept: int) -> None:
+    text = encode(Macaroon.mint(KEY, "k1", "https://caps.example.org"))[:kept]
+    with pytest.raises(DecodeError):
+        decode(text)
+    with pytest.raises(DecodeError):
+        verifier(None, 64).verify(text, Request(time=NOW), lambda user, names: Salts({}))
 
 
 def test_an_ordinary_root_is_split_by_the_pattern() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
+from argon2 import PasswordHasher
 
-from caveats import Format, Macaroon, decode, encode
+from caveats import Format, Macaroon, decode, encode, time_text
 from tests.serving import COMMAND, Server, run
 
 ROOT = Macaroon.mint(b"a root key", "k1", "https://caps.example.org").attenuate("method in GET HEAD")
@@ -171,3 +174,34 @@ def test_a_token_never_has_to_stand_among_the_arguments(server: Server) -> None:
         ["revoke", "a.b", "--token", "-"],
     ):
         assert run(server.home, *arguments, stdin=token).returncode == 0, arguments
+
+
+def test_a_login_that_appends_an_earlier_end_says_so(server: Server) -> None:
+    soon = time_text(time.time() + 60)
+    wanted = {"user": "admin", "password": server.password, "caveats": [f"time < {soon}", "method = GET"]}
+    answer = httpx2.post(f"{server.url}/v1/tokens", json=wanted).json()
+    assert answer["expires"] == soon
+
+
+def test_everyone_and_a_user_are_not_asked_for_at_once(server: Server) -> None:
+    token, admin = server.log_in(), server.log_in(audience="capsvc.admin")
+    body = {"everyone": True, "before": "2026-01-01T00:00:00Z", "user": "admin"}
+    answer = httpx2.post(f"{server.url}/v1/revocations", json=body, headers={"Authorization": f"Bearer {admin}"})
+    assert answer.status_code == 400
+    done = run(server.home, "revoke", "--everyone", "--before", "now", "--user", "admin", "--token", admin)
+    assert "not both" in done.stderr
+    assert run(server.home, "verify", token).returncode == 0
+
+
+@pytest.mark.parametrize("token", ["é", "a\nb", "a b"])
+def test_a_token_that_no_header_holds_is_not_sent(server: Server, token: str) -> None:
+    done = run(server.home, "salts", token)
+    assert done.stderr == "error: a token is URL-safe base64, on one line\n"
+
+
+def test_an_imported_user_with_a_short_password_logs_in(server: Server) -> None:
+    hash = PasswordHasher(time_cost=3).hash("abc12")
+    (server.home / "short.jsonl").write_text(json.dumps({"user": "shorty", "password": hash}) + "\n")
+    assert run(server.home, "user", "import", str(server.home / "short.jsonl")).returncode == 0
+    for _ in range(2):  # the first login makes the hash anew
+        assert run(server.home, "login", "shorty", "--password-stdin", stdin="abc12\n").returncode == 0

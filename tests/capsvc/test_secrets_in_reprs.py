@@ -1,0 +1,40 @@
+"""Law 8: whatever holds a secret does not print it."""
+
+from __future__ import annotations
+
+import pytest
+
+from capsvc.http.revocations import PasswordChange
+from capsvc.http.tokens import Login, Token
+from capsvc.http.users import Addition, Change
+from capsvc.http.verification import Question
+from caveats import BUILTIN, Authority, KeyName, Macaroon
+from caveats.memo import Start
+from caveats.proven import Proven
+
+SECRET = "do not print this"
+BEGINS, ENDS = "2026-11-22T06:00:00Z", "2026-12-22T06:00:00Z"
+SALT = b"sixteen secrets!"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        Login("alice", SECRET),
+        Token(SECRET, "alice", None, "default", "nonce", "", ""),
+        PasswordChange(SECRET, SECRET),
+        Addition("alice", SECRET),
+        Change(password=SECRET),
+        Question(SECRET, [SECRET]),
+        Start(KeyName("k1"), SECRET.encode(), SECRET.encode()),
+        Proven.of(
+            Authority(KeyName("k1"), "A" * 22, "alice", "default", SALT, BEGINS, ENDS),
+            [], BUILTIN, SECRET.encode(), BEGINS,
+        ),
+        Macaroon.mint(SECRET.encode(), "k1"),
+    ],
+    ids=lambda held: type(held).__name__,
+)  # fmt: skip
+def test_law_8_what_holds_a_secret_does_not_print_it(held: object) -> None:
+    assert SECRET not in repr(held)
+    assert "sixteen" not in repr(held)
