@@ -16,9 +16,11 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, Self
 
+from caveats.attribute import time_text
 from caveats.encoding import encode_base64, encode_item
 from caveats.errors import InvalidMacaroon, PredicateError
 from caveats.macaroon import Macaroon
+from caveats.opaque import check_salt
 from caveats.predicate import Predicate
 from caveats.proof import Proof
 from caveats.vocabulary import BUILTIN
@@ -86,20 +88,28 @@ class Authority(NamedTuple):
 
     def mint(self, root_key: bytes, location: str) -> Macaroon:
         """Make the root macaroon that says this and nothing more. Raises PredicateError."""
-        return Macaroon.mint(root_key, str(self.key_name), location).attenuate(*self.predicates)
+        return Macaroon.mint(root_key, str(self.key_name), location).append(*(text.encode() for text in self._texts()))
 
     @property
     def predicates(self) -> tuple[Predicate, ...]:
         """The five predicates, in their order. Raises PredicateError where a value is not one."""
-        return tuple(
-            BUILTIN.parse(text)
-            for text in (
-                f"nonce = {self.nonce}",
-                f"user = {encode_item(self.user)}",
-                f"salt = {self.salt_name}/{encode_base64(self.salt)}",
-                f"time >= {self.not_before}",
-                f"time < {self.not_after}",
-            )
+        return tuple(map(BUILTIN.parse, self._texts()))
+
+    def _texts(self) -> tuple[str, str, str, str, str]:
+        """The predicates' texts, each value checked by its type. Raises PredicateError."""
+        try:
+            BUILTIN["nonce"].fact(self.nonce)
+            BUILTIN["user"].fact(self.user)
+            check_salt(self.salt_name, self.salt)
+            begins, ends = time_text(self.not_before), time_text(self.not_after)
+        except ValueError as wrong:
+            raise PredicateError(str(wrong)) from None
+        return (
+            f"nonce = {self.nonce}",
+            f"user = {encode_item(self.user)}",
+            f"salt = {self.salt_name}/{encode_base64(self.salt)}",
+            f"time >= {begins}",
+            f"time < {ends}",
         )
 
     def __repr__(self) -> str:

@@ -24,6 +24,13 @@ def check_salt_name(name: str) -> str:
     return name
 
 
+def check_salt(name: str, salt: bytes) -> None:
+    """Raise ValueError unless this is a salt's name, and its 16 bytes."""
+    check_salt_name(name)
+    if len(salt) != SALT_BYTES:
+        raise ValueError(f"a salt has {SALT_BYTES} bytes")
+
+
 class Digest(AttributeType):
     """A SHA-256 digest as ``sha-256:`` and 43 characters of URL-safe base64."""
 
