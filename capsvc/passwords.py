@@ -19,6 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from capsvc.errors import CredentialsRefused, TooBusy
 from capsvc.settings import Settings
+from caveats.encoding import HALF_CHARACTER
 
 T = TypeVar("T")
 
@@ -30,7 +31,6 @@ _PHC = re.compile(
     r"\$argon2id\$(?:v=([0-9]{1,9})\$)?m=([1-9][0-9]{0,8}),t=([1-9][0-9]{0,3}),p=([1-9][0-9]{0,3})"
     r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,128}"
 )
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class Passwords:
@@ -51,7 +51,7 @@ class Passwords:
         """Hash a new password. Raises ValueError for one of a length that is not accepted."""
         if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
             raise ValueError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters")
-        if _HALF_CHARACTER.search(password):
+        if HALF_CHARACTER.search(password):
             raise ValueError("a password is Unicode, which has no half characters")
         return self._hasher.hash(password)
 

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from unicodedata import is_normalized
 
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+from caveats.encoding import HALF_CHARACTER
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -118,7 +119,7 @@ class Text(AttributeType):
     def fact(self, value: str) -> str:
         if not isinstance(value, str):
             raise TypeError("a text is a str")
-        if not value or not is_normalized("NFC", value) or _HALF_CHARACTER.search(value):
+        if not value or not is_normalized("NFC", value) or HALF_CHARACTER.search(value):
             raise ValueError("a text is not empty, of whole characters, and in Unicode's normal form C")
         if self._is_name and ("/" in value or _CONTROL.search(value)):
             raise ValueError("a name holds no / and no control character")

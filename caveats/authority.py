@@ -25,8 +25,9 @@ from caveats.predicate import Predicate
 from caveats.proof import Proof
 from caveats.vocabulary import BUILTIN
 
-_AUDIENCE = r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?"
-_IDENTIFIER = re.compile(rf"(k[1-9][0-9]{{0,8}})(?:/({_AUDIENCE}))?".encode())
+AUDIENCE = r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?"
+KEY_ID = r"k[1-9][0-9]{0,8}"
+_IDENTIFIER = re.compile(rf"({KEY_ID})(?:/({AUDIENCE}))?".encode())
 _SHAPE = (("nonce", "="), ("user", "="), ("salt", "="), ("time", ">="), ("time", "<"))
 AUTHORITY_CAVEATS = len(_SHAPE)
 
@@ -36,7 +37,7 @@ def check_audience(audience: str) -> str:
 
     One to 64 of a-z, 0-9, dots and dashes, beginning and ending with a letter or digit.
     """
-    if not re.fullmatch(_AUDIENCE, audience):
+    if not re.fullmatch(AUDIENCE, audience):
         raise ValueError("an audience is 1 to 64 of a-z, 0-9, '.' and '-', a letter or digit first and last")
     return audience
 

@@ -21,6 +21,8 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST = tuple(map(frozenset, ({*_ALPHABET, ""}, "", _ALPHABET[::16], _ALPHABET[::4])))
 """Which characters can end a text, by its length modulo four: those without spare bits."""
 _RESERVED = re.compile(r"[\x00-\x20\x7f-\x9f%]")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""Half of a character: a str can hold one, UTF-8 cannot."""
 _ESCAPES = re.compile(r"(?:%[0-9A-F]{2})+")
 
 

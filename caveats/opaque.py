@@ -10,7 +10,8 @@ from caveats.attribute import AttributeType, only
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
 
-_SALT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SALT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_SALT_NAME = re.compile(SALT_NAME)
 SALT_BYTES = 16
 
 

@@ -16,10 +16,11 @@ from typing import Any, Self
 from caveats.attribute import AttributeType
 from caveats.encoding import decode_item, encode_item
 from caveats.errors import PredicateError
+from caveats.opaque import SALT_NAME
 
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SALT = re.compile(r"salt = ([A-Za-z0-9][A-Za-z0-9._-]{0,63})/[A-Za-z0-9_-]{22}")
+_SALT = re.compile(rf"salt = ({SALT_NAME})/[A-Za-z0-9_-]{{22}}")
 _SHOWN_CHARACTERS = 200
 
 

@@ -12,7 +12,8 @@ from binascii import a2b_base64
 from hashlib import sha256
 
 from caveats import chain
-from caveats.authority import Authority, KeyName
+from caveats.authority import AUDIENCE, KEY_ID, Authority, KeyName
+from caveats.opaque import SALT_NAME
 
 # One pattern over authority's bytes, and no object for each caveat: half of the time of a tidy loop.
 # The 29th of February takes the general way, and so do users whose names are not plain ASCII.
@@ -20,10 +21,10 @@ _DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29
 _TIME = rb"(?!0000)[0-9]{4}-" + _DAY + rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 _UNIQUE = rb"[A-Za-z0-9_-]{21}[AQgw]"
 _ROOT = re.compile(
-    rb"\x02([\x02-\x4b])(k[1-9][0-9]{0,8}(?:/[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?)?)\x00"
+    rb"\x02([\x02-\x4b])(" + f"{KEY_ID}(?:/{AUDIENCE})?".encode() + rb")\x00"
     rb"\x02\x1e(nonce = " + _UNIQUE + rb")\x00"
     rb"\x02([\x08-\x7f])(user = [!-$&-.0-~]{1,120})\x00"
-    rb"\x02([\x1f-\x7f])(salt = [A-Za-z0-9][A-Za-z0-9._-]{0,63}/" + _UNIQUE + rb")\x00"
+    rb"\x02([\x1f-\x7f])(salt = " + SALT_NAME.encode() + rb"/" + _UNIQUE + rb")\x00"
     rb"\x02\x1c(time >= " + _TIME + rb")\x00"
     rb"\x02\x1b(time < " + _TIME + rb")\x00"
 )

@@ -93,7 +93,7 @@ class Verifier:
                 and appended is not None
                 and len(appended[0]) <= self.limits.caveats - AUTHORITY_CAVEATS
             ):
-                authority, root_key = self._prove_split(raw, root, *appended)
+                authority, root_key = self._prove_split(root, *appended)
                 self._demand_plausible(authority, request.now)
                 identifiers = appended[0]
                 proven = Proven.of(authority, identifiers, request.vocabulary, root_key, request.now)
@@ -108,7 +108,7 @@ class Verifier:
         self._demand_plausible(authority, request.now)
         return Proven.of_proof(authority, proof, request.vocabulary, root_key, request.now)
 
-    def _prove_split(self, raw: bytes, root: Root, appended: list[bytes], signature: bytes) -> tuple[Authority, bytes]:
+    def _prove_split(self, root: Root, appended: list[bytes], signature: bytes) -> tuple[Authority, bytes]:
         """Prove a chain of first-party caveats, from its root if that was proven before."""
         _, identifier, caveats = root
         key_name, root_key, first = self._starts.get(identifier) or self._start(identifier)

@@ -6,11 +6,11 @@ register and no order in which to import things.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from caveats.attribute import AttributeType, Host, Text, Time, TokenSet
+from caveats.encoding import HALF_CHARACTER
 from caveats.errors import PredicateError
 from caveats.network import Network
 from caveats.number import Number
@@ -18,8 +18,8 @@ from caveats.opaque import Digest, Salt, Unique
 from caveats.path import PathType
 from caveats.predicate import ATTRIBUTE_NAME, Predicate, split
 
-_REMEMBERED = 1024
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_REMEMBERED, _REMEMBERED_LENGTH = 1024, 128
+"""So many predicates are remembered, and only short ones: what a stranger sends must not add up."""
 
 
 class Vocabulary(Mapping[str, AttributeType]):
@@ -52,9 +52,10 @@ class Vocabulary(Mapping[str, AttributeType]):
         predicate = self._remembered.get(text)
         if predicate is None:
             predicate = self._parse(text)
-            if len(self._remembered) >= _REMEMBERED:
-                self._remembered.clear()
-            self._remembered[text] = predicate
+            if len(text) <= _REMEMBERED_LENGTH:
+                if len(self._remembered) >= _REMEMBERED:
+                    self._remembered.clear()
+                self._remembered[text] = predicate
         return predicate
 
     def _parse(self, text: str | bytes) -> Predicate:
@@ -65,7 +66,7 @@ class Vocabulary(Mapping[str, AttributeType]):
                 raise PredicateError("a predicate is UTF-8") from None
         elif not isinstance(text, str):
             raise TypeError("a predicate is text")
-        elif not text.isascii() and _HALF_CHARACTER.search(text):
+        elif not text.isascii() and HALF_CHARACTER.search(text):
             raise PredicateError("a predicate is UTF-8, which has no half characters")
         attribute, operator, items = split(text)
         type = self._types.get(attribute)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -48,7 +49,8 @@ def _options(
 
 def main() -> None:
     """Run the command line. What goes wrong is one line on stderr and exit code 1; a misuse is 2."""
-    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # what is no text is refused later
+    if isinstance(sys.stdin, TextIOWrapper):  # it may be closed
+        sys.stdin.reconfigure(errors="surrogateescape")  # what is no text is refused where it is read
     try:
         app()
     except (CapsvcError, MacaroonError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -27,7 +27,7 @@ PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the 
 def read_token(argument: str) -> str:
     """Read a token from an argument, from stdin (``-``) or from a file (``@FILE``)."""
     if argument == "-":
-        return sys.stdin.read(_LONGEST_INPUT).strip()
+        return _stdin().read(_LONGEST_INPUT).strip()
     if argument.startswith("@"):
         return read_file(Path(argument[1:]))
     return argument
@@ -46,9 +46,15 @@ def read_file(path: Path) -> str:
 def read_password(from_stdin: bool, prompt: str = "Password", confirm: bool = False) -> str:
     """Read a password from stdin's first line, or ask for it on the terminal without showing it."""
     if from_stdin:
-        return sys.stdin.readline(_LONGEST_INPUT).rstrip("\r\n")
+        return _stdin().readline(_LONGEST_INPUT).rstrip("\r\n")
     password: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
     return password
+
+
+def _stdin() -> TextIO:
+    if sys.stdin is None:
+        raise CapsvcError("there is no standard input to read from")
+    return sys.stdin
 
 
 def seconds(span: str) -> int:

@@ -106,11 +106,11 @@ def verify(
     query: Annotated[str | None, typer.Option(help="The raw query string.")] = None,
     ip: Annotated[str, typer.Option()] = "",
     body: Annotated[Path | None, typer.Option(help="A file that holds the body.")] = None,
-    action: Annotated[list[str], typer.Option(help="May be repeated.")] = [],  # noqa: B006
+    action: Annotated[list[str], typer.Option(help="May be repeated.")] = [],
     resource: Annotated[str, typer.Option()] = "",
-    fact: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A fact of the vocabulary.")] = [],  # noqa: B006
+    fact: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A fact of the vocabulary.")] = [],
     audience: Annotated[str, typer.Option(help="The audience to verify for; none by default.")] = "",
-    discharge: Annotated[list[str], typer.Option(metavar="TOKEN", help="A bound discharge.")] = [],  # noqa: B006
+    discharge: Annotated[list[str], typer.Option(metavar="TOKEN", help="A bound discharge.")] = [],
 ) -> None:
     """Verify a token for a request with the home's keys and salts. Exit code 0 permits, 1 refuses."""
     from capsvc.home import Home
@@ -149,8 +149,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as wrong:
-        known = isinstance(wrong, OSError) and wrong.errno is not None and wrong.errno > 0
-        reason = os.strerror(wrong.errno or 0) if known and isinstance(wrong, OSError) else "no such address"
+        number = (wrong.errno or 0) if isinstance(wrong, OSError) else 0
+        reason = os.strerror(number) if number > 0 else "no such address"
         raise CapsvcError(f"cannot listen on {host}:{port}: {reason}; choose another with --port") from None
 
 

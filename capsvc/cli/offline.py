@@ -22,7 +22,7 @@ Declared = Annotated[
 def attenuate(
     token: TokenArgument,
     predicates: Annotated[list[str], typer.Argument(metavar="PREDICATE...", help="Such as 'path ^= /docs'.")],
-    declare: Declared = [],  # noqa: B006 - typer reads the default, nobody changes it
+    declare: Declared = [],
 ) -> None:
     """Narrow a token: print a copy that forbids more. Offline; each predicate is checked."""
     text = read_token(token)

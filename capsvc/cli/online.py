@@ -33,7 +33,7 @@ def login(
     audience: Annotated[str, typer.Option(help="The verifier that the macaroon is for; none by default.")] = "",
     salt: Annotated[str, typer.Option(metavar="NAME", help="The name to revoke it by, such as laptop.")] = "",
     lifetime: Annotated[str, typer.Option(help="Such as 8h or 30d; the service's usual one by default.")] = "",
-    caveat: Annotated[list[str], typer.Option(metavar="PREDICATE", help="Append at once; may be repeated.")] = [],  # noqa: B006
+    caveat: Annotated[list[str], typer.Option(metavar="PREDICATE", help="Append at once; may be repeated.")] = [],
     password_stdin: PasswordStdin = False,
     password_file: Annotated[Path | None, typer.Option(help="Read the password from a file.")] = None,
 ) -> None:

@@ -32,7 +32,7 @@ _LONGEST_LINE = 64 * 1024
 
 
 @app.command()
-def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = False) -> None:  # noqa: B006
+def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = False) -> None:
     """Add a user."""
     from capsvc.names import check_audiences, check_user_name
     from capsvc.stores import NewUser

@@ -79,3 +79,12 @@ def test_the_repr_names_the_attributes() -> None:
 def test_text_that_is_not_unicode_is_no_predicate() -> None:
     with pytest.raises(PredicateError):
         BUILTIN.parse("user = \ud800")
+
+
+def test_a_vocabulary_remembers_few_predicates_and_no_long_ones() -> None:
+    words = BUILTIN.extend()
+    for number in range(5000):
+        words.parse(f"path = /{number}")
+    words.parse("path = /" + "x" * 60_000)
+    assert sum(map(len, words._remembered)) < 1024 * 128
+    assert words.parse("path = /7") == BUILTIN.parse("path = /7")

@@ -205,3 +205,12 @@ def test_an_imported_user_with_a_short_password_logs_in(server: Server) -> None:
     assert run(server.home, "user", "import", str(server.home / "short.jsonl")).returncode == 0
     for _ in range(2):  # the first login makes the hash anew
         assert run(server.home, "login", "shorty", "--password-stdin", stdin="abc12\n").returncode == 0
+
+
+def test_a_closed_standard_input_is_no_traceback() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} inspect {TOKEN} <&-; {COMMAND} inspect - <&-"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "cid method in GET HEAD" in done.stdout
+    assert done.stderr == "error: there is no standard input to read from\n"
