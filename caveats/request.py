@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from caveats.vocabulary import BUILTIN, Vocabulary
 
@@ -26,35 +26,65 @@ class Request:
     vocabulary: these are the caller's mistakes.
     """
 
-    facts: Mapping[str, Any]
     vocabulary: Vocabulary
     now: str
     """The time, for a verifier; empty where the request does not say it, or says what authority says."""
+    _facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
     def __init__(self, vocabulary: Vocabulary = BUILTIN, /, **facts: Any) -> None:
-        read = {}
-        for name, value in facts.items():
-            if value is None:
-                continue
-            if name not in vocabulary:
-                raise TypeError(f"the vocabulary has no attribute {name}")
-            try:
-                read[name] = vocabulary[name].fact(value)
-            except ValueError as wrong:
-                raise ValueError(f"{name}: {wrong}") from None
-        self._set(read, vocabulary)
+        read = _read(vocabulary, facts)
+        self._set(vocabulary, read.get("time", "") if FROM_AUTHORITY.isdisjoint(read) else "", MappingProxyType(read))
+
+    @classmethod
+    def later(cls, vocabulary: Vocabulary, now: str, tell: Callable[[], Mapping[str, Any]]) -> Self:
+        """Make a request at a time, as :func:`caveats.time_text` writes it, that tells the rest when asked.
+
+        Most capabilities ask for nothing but the time. ``tell`` gives what the keyword arguments would
+        be, without the time; what they would raise is raised where a predicate first asks.
+        """
+        request = cls.__new__(cls)
+        request._set(vocabulary, now, tell)
+        return request
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the request says, by attribute, each as its type reads it."""
+        if not callable(self._facts):
+            return self._facts
+        told = self._facts()
+        if not FROM_AUTHORITY.isdisjoint(told):
+            raise ValueError("a request to verify does not say user, audience, salt or nonce")
+        return MappingProxyType({"time": self.now, **_read(self.vocabulary, told)})
 
     def __repr__(self) -> str:
         """Name the facts without their values: salts may be among them."""
-        return f"<Request saying {' '.join(self.facts)}>"
+        return f"<Request at {self.now}>" if callable(self._facts) else f"<Request saying {' '.join(self._facts)}>"
 
     def saying(self, /, **facts: Any) -> Request:
         """Return the same request with further facts, or other ones."""
-        more = Request(self.vocabulary, **facts)
-        more._set({**self.facts, **more.facts}, self.vocabulary)
-        return more
+        more = {**self.facts, **_read(self.vocabulary, facts)}
+        now = more.get("time", "") if FROM_AUTHORITY.isdisjoint(more) else ""
+        request = Request.__new__(Request)
+        request._set(self.vocabulary, now, MappingProxyType(more))
+        return request
 
-    def _set(self, facts: dict[str, Any], vocabulary: Vocabulary) -> None:
-        object.__setattr__(self, "facts", MappingProxyType(facts))
+    def _set(
+        self, vocabulary: Vocabulary, now: str, facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+    ) -> None:
         object.__setattr__(self, "vocabulary", vocabulary)
-        object.__setattr__(self, "now", facts.get("time", "") if FROM_AUTHORITY.isdisjoint(facts) else "")
+        object.__setattr__(self, "now", now)
+        object.__setattr__(self, "_facts", facts)
+
+
+def _read(vocabulary: Vocabulary, facts: Mapping[str, Any]) -> dict[str, Any]:
+    read = {}
+    for name, value in facts.items():
+        if value is None:
+            continue
+        if name not in vocabulary:
+            raise TypeError(f"the vocabulary has no attribute {name}")
+        try:
+            read[name] = vocabulary[name].fact(value)
+        except ValueError as wrong:
+            raise ValueError(f"{name}: {wrong}") from None
+    return read

@@ -176,7 +176,7 @@ def refused(predicate: str, request: Request = FULL) -> bool:
     """Whether a verifier refuses a root that holds this caveat, though everything else in it is met."""
     facts = {name: each for name, each in request.facts.items() if name not in ("user", "audience", "salt", "nonce")}
     asked = Request(some.VOCABULARY, time=some.NOW).saying()
-    object.__setattr__(asked, "facts", facts)
+    object.__setattr__(asked, "_facts", facts)
     root = some.authority("alice", "billing").mint(b"root key", "")
     verifier = Verifier(lambda name: b"root key", "billing")
     lookup = lambda user, names: Salts({"default": some.AUTHORITY_SALT})  # noqa: E731
