@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+_WARMING = 25
+
+
 @dataclass(slots=True)
 class Contender:
     """One way to do one thing: ``prepare(n)`` makes n inputs, outside of the time; ``run`` takes one."""
@@ -24,11 +27,18 @@ class Contender:
     seconds: list[float] = field(default_factory=list)
 
     def measure(self, n: int) -> None:
-        """Time n runs; keep the seconds for one."""
-        inputs, run = self.prepare(n), self.run
+        """Time n runs, after a few that are not timed; keep the seconds for one.
+
+        Without those the first runs of each contender pay for the code of the one before, which is still
+        in the processor's caches: the shorter the work, the larger its share.
+        """
+        inputs, run = self.prepare(n + _WARMING), self.run
         gc.collect()
         gc.disable()
         try:
+            for each in inputs[:_WARMING]:
+                run(each)
+            inputs = inputs[_WARMING:]
             start = time.perf_counter()
             for each in inputs:
                 run(each)

@@ -145,10 +145,9 @@ class TokenSet(AttributeType):
         return frozenset(map(self._token, (value,) if isinstance(value, str) else value))
 
     def refusal(self, operator: str, operand: frozenset[str], fact: frozenset[str]) -> str | None:
-        if not fact:
-            return "the request names none"
-        beyond = fact - operand
-        return f"the request needs {' '.join(sorted(beyond))}" if beyond else None
+        if fact and fact <= operand:
+            return None
+        return f"the request needs {' '.join(sorted(fact - operand))}" if fact else "the request names none"
 
     def _token(self, value: str) -> str:
         if not isinstance(value, str):

@@ -75,10 +75,15 @@ class Authority(NamedTuple):
     @classmethod
     def of(cls, proof: Proof) -> Self:
         """Read authority from a proven chain. Raises InvalidMacaroon unless it has exactly its shape."""
-        key_name = KeyName.unverified(proof.identifier)
         first = proof.caveats[:AUTHORITY_CAVEATS]
+        minted = tuple(each.identifier for each in first if not each.verification_id)
+        return cls.read(KeyName.unverified(proof.identifier), minted)
+
+    @classmethod
+    def read(cls, key_name: KeyName, minted: tuple[bytes, ...]) -> Self:
+        """Read authority from its proven caveats. Raises InvalidMacaroon unless they have exactly its shape."""
         try:
-            predicates = [BUILTIN.parse(each.identifier) for each in first if not each.is_third_party]
+            predicates = [BUILTIN.parse(identifier) for identifier in minted]
         except PredicateError:
             raise InvalidMacaroon() from None
         if tuple((each.attribute, each.operator) for each in predicates) != _SHAPE:

@@ -4,50 +4,78 @@ from __future__ import annotations
 
 from typing import NamedTuple, NoReturn
 
-from caveats.authority import Authority
+from caveats.authority import Authority, KeyName
 from caveats.predicate import Predicate
+from caveats.vocabulary import Vocabulary
 
 
 class Capability(NamedTuple):
     """What a verified macaroon permits: this request, by this user. Only a verifier makes one.
 
-    ``authority`` is what the service wrote; ``expires`` the earliest end that anybody wrote, as text in
-    UTC; ``salt_names`` begins with authority's own; ``holder_predicates`` are those that holders
-    appended to the root, ``discharge_predicates`` those of third parties; ``narrowings`` counts all
-    caveats that holders appended, third parties' too.
+    It holds proven bytes, and reads them when it is asked: most who verify ask for the user alone.
+    ``minted`` are authority's five caveats; ``ends`` is the ``time <`` that ends first, whoever wrote
+    it; ``looked_up`` what the salt column was asked for; ``holders`` are the caveats after authority's,
+    None where a third party's stands; ``discharged`` those of discharges, with where each stands.
     """
 
-    authority: Authority
-    expires: str
-    salt_names: tuple[str, ...]
-    holder_predicates: tuple[Predicate, ...]
-    discharge_predicates: tuple[Predicate, ...]
-    narrowings: int
+    key_name: KeyName
+    user: str
+    minted: tuple[bytes, ...]
+    ends: bytes
+    looked_up: tuple[str, ...]
+    vocabulary: Vocabulary
+    holders: tuple[bytes | None, ...] = ()
+    discharged: tuple[tuple[int, int, bytes], ...] = ()
 
     @property
-    def user(self) -> str:
-        """Who logged in."""
-        return self.authority.user
+    def authority(self) -> Authority:
+        """What the service wrote."""
+        return Authority.read(self.key_name, self.minted)
+
+    @property
+    def expires(self) -> str:
+        """The earliest end that anybody wrote, as text in UTC."""
+        return self.ends[len("time < ") :].decode("ascii")
+
+    @property
+    def salt_names(self) -> tuple[str, ...]:
+        """Which names of the salt column it can be revoked by, authority's own first."""
+        return self.looked_up[:-1]
 
     @property
     def audience(self) -> str | None:
         """The verifier that the macaroon is for; None for none."""
-        return self.authority.key_name.audience
+        return self.key_name.audience
 
     @property
     def nonce(self) -> str:
         """What the macaroon and all that was cut from it can be revoked by."""
-        return self.authority.nonce
+        return self.minted[0][len("nonce = ") :].decode("ascii")
 
     @property
     def not_before(self) -> str:
         """When authority's window begins, which is when the user logged in."""
-        return self.authority.not_before
+        return self.minted[3][len("time >= ") :].decode("ascii")
 
     @property
     def not_after(self) -> str:
         """When authority's window ends."""
-        return self.authority.not_after
+        return self.minted[4][len("time < ") :].decode("ascii")
+
+    @property
+    def narrowings(self) -> int:
+        """How many caveats holders appended, third parties' too."""
+        return len(self.holders)
+
+    @property
+    def holder_predicates(self) -> tuple[Predicate, ...]:
+        """What holders appended to the root."""
+        return tuple(self.vocabulary.parse(each) for each in self.holders if each is not None)
+
+    @property
+    def discharge_predicates(self) -> tuple[Predicate, ...]:
+        """What third parties wrote into discharges."""
+        return tuple(self.vocabulary.parse(identifier) for _, _, identifier in self.discharged)
 
     @property
     def predicates(self) -> tuple[Predicate, ...]:

@@ -18,7 +18,7 @@ _FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _PADDING = (b"", b"===", b"==", b"=")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_LAST = tuple(map(frozenset, ({*_ALPHABET, ""}, "", _ALPHABET[::16], _ALPHABET[::4])))
+_LAST = tuple(map(frozenset, (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])))
 """Which characters can end a text, by its length modulo four: those without spare bits."""
 _RESERVED = re.compile(r"[\x00-\x20\x7f-\x9f%]")
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
@@ -37,11 +37,13 @@ def decode_base64(text: str) -> bytes:
     Raises DecodeError for another alphabet, padding, white space, a length that no encoding has, and
     for left-over bits that are not zero.
     """
+    spare = len(text) % 4
     try:
-        raw = a2b_base64(text.encode("ascii").translate(_FROM_URL) + _PADDING[len(text) % 4], strict_mode=True)
+        standard = text.encode("ascii").translate(_FROM_URL)
+        raw = a2b_base64(standard + _PADDING[spare] if spare else standard, strict_mode=True)
     except (UnicodeEncodeError, BinasciiError):
         raise DecodeError("not URL-safe base64 without padding") from None
-    if text[-1:] not in _LAST[len(text) % 4]:
+    if spare and text[-1:] not in _LAST[spare]:
         raise DecodeError("not URL-safe base64 without padding: its last character has spare bits set")
     return raw
 

@@ -10,28 +10,10 @@ is ever found. Who learns from the time that a text was here before holds that v
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
-
-from caveats.authority import Authority, KeyName
+from typing import TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-class Start(NamedTuple):
-    """Where the chains of one identifier start: its key's name, the key, and the signature before any caveat."""
-
-    key_name: KeyName
-    root_key: bytes
-    signature: bytes
-
-    def __repr__(self) -> str:
-        return f"<Start of {self.key_name}>"
-
-
-ProvenRoot = tuple[bytes, bytes, tuple[bytes, ...], bytes, Authority]
-"""A proven root: its key, its identifier and caveats, the signature that the next caveat continues, and
-what it says. A plain tuple, since one is made for every token that was never seen before."""
 
 
 class Memo(dict[K, V]):

@@ -102,8 +102,7 @@ class PathType(AttributeType):
     def refusal(self, operator: str, operand: tuple[Path, ...], fact: Path) -> str | None:
         if fact.problem:
             return fact.problem
-        if operator == "^=":
-            met = any(fact.is_under(prefix) for prefix in operand)
-        else:
-            met = any(fact.text == path.text for path in operand)
-        return None if met else f"it is {fact.text}"
+        for path in operand:
+            if fact.text == path.text or (operator == "^=" and fact.is_under(path)):
+                return None
+        return f"it is {fact.text}"

@@ -1,38 +1,42 @@
 """A proven macaroon, read: all of a verdict that neither the request nor the clock nor a salt can change.
 
-Reading it once leaves, for each request, two comparisons of times, one look at the salts, and the
-predicates that holders appended.
+Times stay the bytes of their caveats, which sort as the moments do; what authority alone decides is
+decided here, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from itertools import chain, count, repeat
+from typing import Any, NamedTuple
 
 from caveats.authority import AUTHORITY_CAVEATS, Authority, KeyName
 from caveats.capability import Capability
-from caveats.errors import CaveatUnmet, Expired, PredicateError, Revoked, Unmet
+from caveats.errors import PredicateError, Unmet
 from caveats.predicate import Predicate, shown
 from caveats.proof import Proof
-from caveats.request import Request
-from caveats.vocabulary import Vocabulary
+from caveats.vocabulary import BUILTIN, Vocabulary
 
 NONCE_PREFIX = "nonce/"
 """Before a nonce in the salt column: no salt's name holds a slash, so the two never meet."""
 
-_Appended = tuple[int | None, int, bytes]
-"""Which discharge (None for the root), which position, and the predicate's bytes."""
-
-_NOT_IN_DISCHARGES = frozenset({"salt", "nonce"})
+AT_LEAST, BELOW = b"time >= ", b"time < "
+_DECIDED_HERE = frozenset({"time", "user", "audience", "salt", "nonce"})
+_REQUEST = re.compile(rb"request = [A-Za-z0-9_-]{21}[AQgw]")
+"""Unique to each request, so never found among remembered predicates; and it forbids nothing."""
+_new = tuple.__new__
+_Placed = tuple[int, int, bytes]
+"""A discharge's predicate: which discharge, which position, and its bytes."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Salts:
     """What the salt column says of one user.
 
-    ``rows`` holds, of the names that were asked for, those that have a row: the salt, or None where it
-    was revoked. ``panic`` is the instant before which no window may begin, as text, or empty.
+    ``rows`` holds, at least of the names that were asked for, those that have a row: the salt, or None
+    where it was revoked. ``panic`` is the instant before which no window may begin, as text, or empty.
     """
 
     rows: Mapping[str, bytes | None]
@@ -42,175 +46,179 @@ class Salts:
 SaltLookup = Callable[[str, tuple[str, ...]], Salts]
 """Looks up, for a user, the rows of some names. May raise; whatever it raises goes to the caller."""
 
-
-class Placed(NamedTuple):
-    """A proven predicate, and where it stands."""
-
-    position: int
-    discharge: int | None
-    predicate: Predicate
-
-    def unmet(self, reason: str) -> Unmet:
-        """Say that the request does not meet it."""
-        return Unmet(self.position, shown(str(self.predicate)), shown(reason), self.discharge)
+_Test = tuple[int, int | None, Predicate]
+"""A proven predicate, with its position and its discharge's (None for the root)."""
 
 
-class Proven(NamedTuple):
-    """What a proven macaroon says. ``begins`` and ``ends`` are the window that all its times leave.
+class Narrowing(NamedTuple):
+    """What was written after authority and asks for more than a look at the clock.
 
-    ``look_up`` are the names to ask the column for, the nonce last; ``salts`` are those that holders
-    named, ``others`` the predicates for the request, ``not_understood`` those that forbid whatever it
-    says; ``is_bare`` says that there are none of these three. ``proven_at`` is when it was proven: its
-    expiry was one that a service can have minted by then.
+    ``salts`` are those that holders named, ``tests`` the predicates for the request, ``never`` what
+    forbids whatever the request says.
     """
 
-    capability: Capability
-    vocabulary: Vocabulary
-    root_key: bytes
-    key_name: KeyName
-    proven_at: str
-    begins: str
-    ends: str
-    not_before: str
-    user: str
-    salt_name: str
-    salt: bytes
-    look_up: tuple[str, ...]
-    nonce: str
-    is_bare: bool
-    times: tuple[Placed, ...] = ()
-    salts: tuple[tuple[str, bytes], ...] = ()
-    others: tuple[Placed, ...] = ()
-    not_understood: tuple[Unmet, ...] = ()
+    salts: Sequence[tuple[str, bytes]]
+    tests: Sequence[_Test]
+    never: Sequence[Unmet]
 
-    def __repr__(self) -> str:
-        return f"<Proven macaroon of {self.user!r} until {self.ends}>"
+    def disagrees(self, name: str, salt: bytes, rows: Mapping[str, bytes | None]) -> bool:
+        """Whether a holder's salt is not the column's, or two of them contradict each other."""
+        held = {name: salt}
+        return any(rows.get(name, salt) != salt or held.setdefault(name, salt) != salt for name, salt in self.salts)
 
-    @property
-    def authority(self) -> Authority:
-        """What the service wrote."""
-        return self.capability.authority
+    def unmet(self, facts: Mapping[str, Any]) -> tuple[Unmet, ...]:
+        """Name all that the facts do not meet; first the root's, then the discharges', in their order."""
+        fact_of = facts.get
+        for _, _, predicate in self.tests:  # the usual case, at half the cost: everything is met
+            fact = fact_of(predicate.attribute)
+            if fact is None or predicate.type.refusal(predicate.operator, predicate.operand, fact) is not None:
+                break
+        else:
+            if not self.never:
+                return ()
+        found = list(self.never)
+        for position, discharge, predicate in self.tests:
+            reason = predicate.refusal(facts)
+            if reason is not None:
+                found.append(_unmet(position, discharge, predicate, reason))
+        return tuple(sorted(found, key=_place))
 
-    @classmethod
-    def of(cls, authority: Authority, appended: list[bytes], vocabulary: Vocabulary, root_key: bytes, now: str) -> Self:
-        """Read what holders appended to authority's caveats, first-party caveats all."""
-        if appended:
-            placed = [(None, position, each) for position, each in enumerate(appended, AUTHORITY_CAVEATS)]
-            return cls._read(authority, placed, len(placed), vocabulary, root_key, now)
-        key_name, nonce, user, name, salt, begins, ends = authority
-        nonce_name = NONCE_PREFIX + nonce
-        return cls(
-            Capability(authority, ends, (name,), (), (), 0), vocabulary, root_key, key_name, now,
-            begins, ends, begins, user, name, salt, (name, nonce_name), nonce_name, True,
-        )  # fmt: skip
 
-    @classmethod
-    def of_proof(cls, authority: Authority, proof: Proof, vocabulary: Vocabulary, root_key: bytes, now: str) -> Self:
-        """Read everything that holders and third parties wrote after authority."""
-        narrowings = len(proof.caveats) - AUTHORITY_CAVEATS
-        return cls._read(authority, _appended(proof), narrowings, vocabulary, root_key, now)
+Proven = tuple[
+    bytes,
+    bytes,
+    bytes,
+    Vocabulary,
+    bytes,
+    bytes,
+    bytes,
+    str,
+    tuple[str, ...],
+    str,
+    bytes,
+    str,
+    Narrowing | None,
+    Capability,
+]
+"""What a proven macaroon says:
 
-    @classmethod
-    def _read(
-        cls,
-        authority: Authority,
-        appended: Iterable[_Appended],
-        narrowings: int,
-        vocabulary: Vocabulary,
-        root_key: bytes,
-        now: str,
-    ) -> Self:
-        times: list[Placed] = []
-        salts: list[tuple[str, bytes]] = []
-        others: list[Placed] = []
-        not_understood: list[Unmet] = []
-        held: list[Predicate] = []
-        discharged: list[Predicate] = []
-        begins, ends = authority.not_before, authority.not_after
-        for discharge, position, identifier in appended:
+- its bytes to the end of authority's caveats, where they are known; the signatures before these caveats and
+  after them; the vocabulary that the rest was read in;
+- the caveats of the window that all its times leave, begin and end, and authority's own end;
+- the user, the names to ask the column for (the nonce last), authority's salt: name and bytes, the nonce's name;
+- what else was appended, or None; the capability.
+
+A plain tuple, and not a NamedTuple: one is made for every token that was never seen, and taken apart for
+every request, each in a third of the time. It holds keys and salts, and never leaves this package.
+"""
+
+
+def proven_root(
+    first: bytes,
+    signature: bytes,
+    key_name: KeyName,
+    minted: tuple[bytes, ...],
+    user: str,
+    salt_name: str,
+    salt: bytes,
+) -> Proven:
+    """Say what a root says to which nothing was appended."""
+    nonce, _, _, begins, ends = minted
+    nonce_name = NONCE_PREFIX + nonce[8:].decode()
+    look_up = (salt_name, nonce_name)
+    capability = _new(Capability, (key_name, user, minted, ends, look_up, BUILTIN, (), ()))
+    return (
+        b"", first, signature, BUILTIN, begins, ends, ends, user, look_up, salt_name, salt, nonce_name,
+        None, capability,
+    )  # fmt: skip
+
+
+def read_proof(proof: Proof, vocabulary: Vocabulary) -> Proven:
+    """Read a proof, authority first. Raises InvalidMacaroon unless authority has exactly its shape."""
+    authority = Authority.of(proof)
+    minted = tuple(each.identifier for each in proof.caveats[:AUTHORITY_CAVEATS])
+    holders = tuple(None if each.verification_id else each.identifier for each in proof.caveats[AUTHORITY_CAVEATS:])
+    discharged = tuple(
+        (discharge, position, caveat.identifier)
+        for discharge, each in enumerate(proof.discharges)
+        for position, caveat in enumerate(each.caveats)
+        if not caveat.verification_id
+    )
+    bare = proven_root(b"", b"", authority.key_name, minted, authority.user, authority.salt_name, authority.salt)
+    return narrowed(bare, holders, discharged, vocabulary)
+
+
+def narrowed(
+    root: Proven, holders: tuple[bytes | None, ...], discharged: tuple[_Placed, ...], vocabulary: Vocabulary
+) -> Proven:
+    """Add to a bare root what was appended to it, and what its discharges say."""
+    prefix, first, signature, _, begins, ends, minted_until, user, look_up, name, salt, nonce_name, _, bare = root
+    known, types = vocabulary.known, vocabulary.types
+    salts: list[tuple[str, bytes]] = []
+    tests: list[_Test] = []
+    never: list[Unmet] = []
+    for discharge, position, identifier in _placed(holders, discharged):
+        predicate = known(identifier)
+        if predicate is None:
+            if identifier is None or (_REQUEST.fullmatch(identifier) and "request" in types):
+                continue
             try:
                 predicate = vocabulary.parse(identifier)
             except PredicateError as wrong:
-                not_understood.append(Unmet(position, shown(identifier), str(wrong), discharge))
+                never.append(Unmet(position, shown(identifier), str(wrong), discharge))
                 continue
-            if discharge is None:
-                held.append(predicate)
-            elif predicate.attribute in _NOT_IN_DISCHARGES:
-                not_understood.append(Unmet(position, shown(identifier), "it has no place in a discharge", discharge))
-                continue
-            else:
-                discharged.append(predicate)
-            if predicate.attribute == "time":
-                times.append(Placed(position, discharge, predicate))
-                if predicate.operator == "<":
-                    ends = min(ends, predicate.operand)
-                else:
-                    begins = max(begins, predicate.operand)
-            elif predicate.attribute == "salt":
-                salts.append(predicate.operand)
-            else:
-                others.append(Placed(position, discharge, predicate))
-        name, nonce_name = authority.salt_name, NONCE_PREFIX + authority.nonce
-        names = tuple(dict.fromkeys((name, *(held for held, _ in salts)))) if salts else (name,)
-        capability = Capability(authority, ends, names, tuple(held), tuple(discharged), narrowings)
-        return cls(
-            capability, vocabulary, root_key, authority.key_name, now,
-            begins, ends, authority.not_before, authority.user, name, authority.salt, (*names, nonce_name), nonce_name,
-            not salts and not others and not not_understood,
-            tuple(times), tuple(salts), tuple(others), tuple(not_understood),
-        )  # fmt: skip
-
-    def demand(self, request: Request, salts: SaltLookup) -> Capability:
-        """Hold the request against all of it, times first, then salts, then the rest.
-
-        Raises Expired, Revoked, or CaveatUnmet with everything of that phase that is not met.
-        """
-        now = request.now
-        if now >= self.ends:
-            raise Expired(f"the macaroon expired at {self.ends}")
-        if now < self.begins:
-            raise CaveatUnmet(self._early(now))
-        column = salts(self.user, self.look_up)
-        rows = column.rows
-        if rows.get(self.salt_name) != self.salt or self.nonce in rows or self.not_before < column.panic:
-            raise Revoked()
-        if not self.is_bare:
-            if self._disagree(rows):
-                raise Revoked()
-            self._demand_others(request)
-        return self.capability
-
-    def _early(self, now: str) -> tuple[Unmet, ...]:
-        begins = Placed(AUTHORITY_CAVEATS - 2, None, self.authority.predicates[-2])
-        placed = [each for each in (begins, *self.times) if each.predicate.operator == ">="]
-        return tuple(each.unmet(reason) for each in placed if (reason := each.predicate.refusal({"time": now})))
-
-    def _disagree(self, rows: Mapping[str, bytes | None]) -> bool:
-        """Whether a holder's salt is not the column's, or two of them contradict each other."""
-        held = {self.authority.salt_name: self.authority.salt}
-        return any(rows.get(name, salt) != salt or held.setdefault(name, salt) != salt for name, salt in self.salts)
-
-    def _demand_others(self, request: Request) -> None:
-        facts: dict[str, Any] = {**request.facts, "user": self.authority.user}
-        if self.authority.key_name.audience is not None:
-            facts["audience"] = frozenset({self.authority.key_name.audience})
-        unmet = list(self.not_understood)
-        for each in self.others:
-            reason = each.predicate.refusal(facts)
+        attribute = predicate.attribute
+        if attribute not in _DECIDED_HERE:
+            tests.append((position, discharge, predicate))
+        elif attribute == "time":
+            if predicate.operator == ">=":
+                begins = max(begins, identifier)
+            elif identifier < ends:
+                ends = identifier
+        elif attribute in ("user", "audience"):
+            reason = predicate.refusal(_said_by(user, bare.key_name))
             if reason is not None:
-                unmet.append(each.unmet(reason))
-        if unmet:
-            raise CaveatUnmet(
-                tuple(sorted(unmet, key=lambda each: (-1 if each.discharge is None else each.discharge, each.position)))
-            )
+                never.append(_unmet(position, discharge, predicate, reason))
+        elif discharge is not None:
+            never.append(Unmet(position, shown(identifier), "it has no place in a discharge", discharge))
+        elif attribute == "salt":
+            salts.append(predicate.operand)
+    if salts:
+        look_up = (*dict.fromkeys((name, *(each for each, _ in salts))), nonce_name)
+    capability = _new(Capability, (bare.key_name, user, bare.minted, ends, look_up, vocabulary, holders, discharged))
+    narrowing = _new(Narrowing, (salts, tests, never)) if salts or tests or never else None
+    return (
+        prefix, first, signature, vocabulary, begins, ends, minted_until, user, look_up, name, salt, nonce_name,
+        narrowing, capability,
+    )  # fmt: skip
 
 
-def _appended(proof: Proof) -> Iterable[_Appended]:
-    """The first-party caveats after authority's, then those of the discharges, with where they stand."""
-    for position, caveat in enumerate(proof.caveats):
-        if position >= AUTHORITY_CAVEATS and not caveat.verification_id:
-            yield None, position, caveat.identifier
-    for discharge, each in enumerate(proof.discharges):
-        for position, caveat in enumerate(each.caveats):
-            if not caveat.verification_id:
-                yield discharge, position, caveat.identifier
+def not_yet(capability: Capability, at_least: bytes) -> tuple[Unmet, ...]:
+    """Name the ``time >=`` of a proven macaroon that are not met yet."""
+    authoritys = (None, AUTHORITY_CAVEATS - 2, capability.minted[3])
+    facts = {"time": at_least[len(AT_LEAST) :].decode("ascii")}
+    found = []
+    for discharge, position, identifier in (authoritys, *_placed(capability.holders, capability.discharged)):
+        if identifier is not None and identifier.startswith(AT_LEAST):
+            predicate = capability.vocabulary.parse(identifier)
+            reason = predicate.refusal(facts)
+            if reason is not None:
+                found.append(_unmet(position, discharge, predicate, reason))
+    return tuple(found)
+
+
+def _placed(holders: tuple[bytes | None, ...], discharged: tuple[_Placed, ...]) -> Iterator[Any]:
+    """What stands where: discharge (None for the root), position, and identifier (None for a third party's)."""
+    return chain(zip(repeat(None), count(AUTHORITY_CAVEATS), holders), discharged)
+
+
+def _said_by(user: str, key_name: KeyName) -> dict[str, Any]:
+    return {"user": user} | ({} if key_name.audience is None else {"audience": frozenset({key_name.audience})})
+
+
+def _unmet(position: int, discharge: int | None, predicate: Predicate, reason: str) -> Unmet:
+    return Unmet(position, shown(str(predicate)), shown(reason), discharge)
+
+
+def _place(unmet: Unmet) -> tuple[int, int]:
+    return -1 if unmet.discharge is None else unmet.discharge, unmet.position

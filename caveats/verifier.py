@@ -6,32 +6,25 @@ file or a socket (law 7): the request carries the time, and keys and salts come 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from caveats import chain
 from caveats.attribute import time_text
-from caveats.authority import AUTHORITY_CAVEATS, Authority, KeyName
+from caveats.authority import KeyName
 from caveats.capability import Capability
-from caveats.chain import demand_equal
-from caveats.encoding import decode_base64
-from caveats.errors import InvalidMacaroon
+from caveats.errors import CaveatUnmet, Expired, InvalidMacaroon, Revoked
 from caveats.interchange import AnyMacaroon, decode
-from caveats.memo import Memo, ProvenRoot, Start
+from caveats.memo import Memo
 from caveats.proof import prove
-from caveats.proven import Proven, SaltLookup
+from caveats.proven import AT_LEAST, BELOW, Proven, SaltLookup, not_yet, read_proof
 from caveats.request import Request
-from caveats.root import Root, read_authority, sign, split_appended, split_root
+from caveats.root import KeyLookup, Roots, Texts
+from caveats.vocabulary import Vocabulary
 from caveats.wire import DEFAULT_LIMITS, Limits
 
-KeyLookup = Callable[[KeyName], bytes | None]
-"""Finds the root key of a name, or None when there is none or it is retired."""
-
 _FAR = timedelta(days=366)
-_STARTS, _HORIZONS = 64, 16
-_ONCE = b"request = "
-"""How the last caveat of a copy begins that is bound to one request: it will not be seen again."""
+_INSTANTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +41,15 @@ class Verifier:
     longest: timedelta = _FAR
     limits: Limits = DEFAULT_LIMITS
     remembered: int = 1024
-    _tokens: Memo[str, Proven] = field(init=False, repr=False, compare=False)
-    _roots: Memo[bytes, ProvenRoot] = field(init=False, repr=False, compare=False)
-    _horizons: Memo[str, str] = field(init=False, repr=False, compare=False)
-    _starts: Memo[bytes, Start] = field(init=False, repr=False, compare=False)
+    _roots: Roots = field(init=False, repr=False, compare=False)
+    _texts: Texts = field(init=False, repr=False, compare=False)
+    _instants: Memo[str, tuple[bytes, bytes, bytes]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_tokens", Memo(self.remembered))
-        object.__setattr__(self, "_roots", Memo(self.remembered))
-        object.__setattr__(self, "_horizons", Memo(_HORIZONS))
-        object.__setattr__(self, "_starts", Memo(min(self.remembered, _STARTS)))
+        roots = Roots(self.keys, self.audience, self.limits, self.remembered)
+        object.__setattr__(self, "_roots", roots)
+        object.__setattr__(self, "_texts", roots.texts)
+        object.__setattr__(self, "_instants", Memo(_INSTANTS))
 
     def verify(
         self, token: AnyMacaroon, request: Request, salts: SaltLookup, discharges: Collection[AnyMacaroon] = ()
@@ -70,84 +62,55 @@ class Verifier:
         after it Expired, Revoked, or CaveatUnmet with everything that is not met. Design section 5.
         """
         now = request.now
-        if not now:
-            raise ValueError("a request to verify says the time, and not user, audience, salt or nonce")
-        proven = None if discharges or type(token) is not str else self._tokens.get(token)
-        if (
-            proven is None
-            or proven.root_key != self.keys(proven.key_name)
-            or proven.vocabulary is not request.vocabulary
-            or now < proven.proven_at
-        ):
-            proven = self._prove(token, discharges, request)
-        return proven.demand(request, salts)
+        at_least, below, latest = self._instants.get(now) or self._instant(now)
+        vocabulary = request.vocabulary
+        proven = None
+        if type(token) is str and not discharges:
+            known = self._texts.get(token)
+            if known is not None and known[1] is vocabulary and self.keys(known[2]) == known[3]:
+                proven = known[0]
+            else:
+                proven = self._roots.prove(token, vocabulary)
+        (
+            _, _, _, _, begins, ends, minted_until, user, look_up, salt_name, salt, nonce_name, narrowing, capability,
+        ) = proven or self._prove(token, discharges, vocabulary)  # fmt: skip
+        if minted_until > latest:  # later than any expiry that a service can have minted by now
+            raise InvalidMacaroon()
+        if below >= ends:
+            raise Expired(f"the macaroon expired at {capability.expires}")
+        if at_least < begins:
+            raise CaveatUnmet(not_yet(capability, at_least))
+        column = salts(user, look_up)
+        rows = column.rows
+        if rows.get(salt_name) != salt or nonce_name in rows:
+            raise Revoked()
+        if column.panic and capability.minted[3] < AT_LEAST + column.panic.encode():
+            raise Revoked()
+        if narrowing is not None:
+            if narrowing.salts and narrowing.disagrees(salt_name, salt, rows):
+                raise Revoked()
+            unmet = narrowing.unmet(request.facts)
+            if unmet:
+                raise CaveatUnmet(unmet)
+        return capability
 
-    def _prove(self, token: AnyMacaroon, discharges: Collection[AnyMacaroon], request: Request) -> Proven:
-        """Prove the whole chain and read it: by one pattern what services mint, generally all else."""
-        if type(token) is str and not discharges and len(token) <= self.limits.characters and token[:2] == "Ag":
-            raw = decode_base64(token)
-            root = split_root(raw)
-            appended = None if root is None else split_appended(raw, root[0])
-            if (
-                root is not None
-                and appended is not None
-                and len(appended[0]) <= self.limits.caveats - AUTHORITY_CAVEATS
-            ):
-                authority, root_key = self._prove_split(root, *appended)
-                self._demand_plausible(authority, request.now)
-                identifiers = appended[0]
-                proven = Proven.of(authority, identifiers, request.vocabulary, root_key, request.now)
-                if not identifiers or not identifiers[-1].startswith(_ONCE):
-                    self._tokens.remember(token, proven)
-                return proven
+    def _prove(self, token: AnyMacaroon, discharges: Collection[AnyMacaroon], vocabulary: Vocabulary) -> Proven:
+        """Prove any chain, with its discharges, and read it."""
         macaroon = decode(token, self.limits)
         key_name = KeyName.unverified(macaroon.unverified_identifier)
-        root_key = self._root_key(key_name)
-        proof = prove(macaroon, root_key, discharges, self.limits)
-        authority = Authority.of(proof)
-        self._demand_plausible(authority, request.now)
-        return Proven.of_proof(authority, proof, request.vocabulary, root_key, request.now)
-
-    def _prove_split(self, root: Root, appended: list[bytes], signature: bytes) -> tuple[Authority, bytes]:
-        """Prove a chain of first-party caveats, from its root if that was proven before."""
-        _, identifier, caveats = root
-        key_name, root_key, first = self._starts.get(identifier) or self._start(identifier)
-        if self.keys(key_name) != root_key:
-            key_name, root_key, first = self._start(identifier)
-        known = self._roots.get(caveats[0])  # by its nonce: shorter to look for than all of its bytes
-        if known is not None and known[:3] == (root_key, identifier, caveats):
-            demand_equal(sign(known[3], appended), signature)
-            return known[4], root_key
-        computed = sign(first, caveats)
-        demand_equal(sign(computed, appended) if appended else computed, signature)
-        authority = read_authority(key_name, caveats)
-        self._roots.remember(caveats[0], (root_key, identifier, caveats, computed, authority))
-        return authority, root_key
-
-    def _start(self, identifier: bytes) -> Start:
-        """The signature before the first caveat: the same for all macaroons of a key and audience."""
-        key_name = KeyName.unverified(identifier)
-        root_key = self._root_key(key_name)
-        start = Start(key_name, root_key, chain.start(chain.derive_key(root_key), identifier))
-        self._starts.remember(identifier, start)
-        return start
-
-    def _demand_plausible(self, authority: Authority, now: str) -> None:
-        """Raise InvalidMacaroon for an expiry later than any that the service can have minted by now."""
-        if authority.not_after > (self._horizons.get(now) or self._horizon(now)):
+        root_key = self.keys(key_name) if key_name.audience == self.audience else None
+        if root_key is None:
             raise InvalidMacaroon()
+        return read_proof(prove(macaroon, root_key, discharges, self.limits), vocabulary)
 
-    def _horizon(self, now: str) -> str:
-        """The latest expiry that a service can have minted by now; computed once a second."""
+    def _instant(self, now: str) -> tuple[bytes, bytes, bytes]:
+        """Now, as the bytes that caveats on time are compared with, and the latest expiry that can be minted."""
+        if not now:
+            raise ValueError("a request to verify says the time, and not user, audience, salt or nonce")
         try:
             latest = time_text(datetime.fromisoformat(now) + self.longest)
         except OverflowError:
             latest = "9999-12-31T23:59:59Z"
-        self._horizons.remember(now, latest)
-        return latest
-
-    def _root_key(self, key_name: KeyName) -> bytes:
-        root_key = self.keys(key_name) if key_name.audience == self.audience else None
-        if root_key is None:
-            raise InvalidMacaroon()
-        return root_key
+        instant = AT_LEAST + now.encode(), BELOW + now.encode(), BELOW + latest.encode()
+        self._instants.remember(now, instant)
+        return instant

@@ -6,7 +6,7 @@ register and no order in which to import things.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from caveats.attribute import AttributeType, Host, Text, Time, TokenSet
@@ -25,7 +25,13 @@ _REMEMBERED, _REMEMBERED_LENGTH = 1024, 128
 class Vocabulary(Mapping[str, AttributeType]):
     """An immutable mapping of attribute names to their types."""
 
-    __slots__ = ("_remembered", "_types")
+    __slots__ = ("_remembered", "known", "types")
+
+    types: Mapping[str, AttributeType]
+    """What this mapping maps; looked up for every caveat, at a fifth of the cost of a Mapping's own methods."""
+
+    known: Callable[[str | bytes | None], Predicate | None]
+    """Finds a predicate that was parsed before and is remembered still; else None."""
 
     def __init__(self, types: Mapping[str, AttributeType]) -> None:
         for name, type in types.items():
@@ -33,15 +39,16 @@ class Vocabulary(Mapping[str, AttributeType]):
                 raise ValueError("an attribute's name is 1 to 32 of a-z, 0-9 and _, a letter first")
             if not isinstance(type, AttributeType):
                 raise TypeError(f"the type of {name} is one of this package's attribute types")
-        self._types = MappingProxyType(dict(types))
-        self._remembered: dict[str | bytes, Predicate] = {}
+        self.types = MappingProxyType(dict(types))
+        self._remembered: dict[str | bytes | None, Predicate] = {}
+        self.known = self._remembered.get
 
     def extend(self, /, **types: AttributeType) -> Vocabulary:
         """Return a vocabulary with further attributes. Raises ValueError for a name that is taken."""
         for name in types:
-            if name in self._types:
+            if name in self.types:
                 raise ValueError(f"the vocabulary already has an attribute {name}")
-        return Vocabulary({**self._types, **types})
+        return Vocabulary({**self.types, **types})
 
     def parse(self, text: str | bytes) -> Predicate:
         """Read a predicate's text, or the UTF-8 bytes of one.
@@ -69,22 +76,22 @@ class Vocabulary(Mapping[str, AttributeType]):
         elif not text.isascii() and HALF_CHARACTER.search(text):
             raise PredicateError("a predicate is UTF-8, which has no half characters")
         attribute, operator, items = split(text)
-        type = self._types.get(attribute)
+        type = self.types.get(attribute)
         if type is None:
             raise PredicateError("its attribute is not in the vocabulary")
         return Predicate.of(attribute, type, operator, items)
 
     def __getitem__(self, name: str) -> AttributeType:
-        return self._types[name]
+        return self.types[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._types)
+        return iter(self.types)
 
     def __len__(self) -> int:
-        return len(self._types)
+        return len(self.types)
 
     def __repr__(self) -> str:
-        return f"<Vocabulary {' '.join(self._types)}>"
+        return f"<Vocabulary {' '.join(self.types)}>"
 
 
 BUILTIN = Vocabulary(

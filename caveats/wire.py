@@ -68,6 +68,16 @@ def unverified_identifier(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
     return decode_text(text, limits).unverified_identifier
 
 
+def read_header(raw: bytes) -> tuple[int, bytes] | None:
+    """Find where the section of the identifier ends in bytes of format 2, and the identifier; None for others."""
+    try:
+        location, identifier, verification_id, end = _read_section(raw, 1)
+        _text(location)
+    except DecodeError:
+        return None
+    return None if raw[0] != _VERSION or verification_id else (end, identifier)
+
+
 def encode_binary(macaroon: Macaroon, format: Format = Format.V2) -> bytes:
     """Write a macaroon as the bytes of format 1 or 2."""
     if format is Format.V2:

@@ -31,8 +31,8 @@ ORDER = [
     "authority",
     "capability",
     "proven",
-    "root",
     "memo",
+    "root",
     "verifier",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")

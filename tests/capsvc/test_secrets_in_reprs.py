@@ -8,9 +8,7 @@ from capsvc.http.revocations import PasswordChange
 from capsvc.http.tokens import Login, Token
 from capsvc.http.users import Addition, Change
 from capsvc.http.verification import Question
-from caveats import BUILTIN, Authority, KeyName, Macaroon
-from caveats.memo import Start
-from caveats.proven import Proven
+from caveats import Authority, KeyName, Macaroon
 
 SECRET = "do not print this"
 BEGINS, ENDS = "2026-11-22T06:00:00Z", "2026-12-22T06:00:00Z"
@@ -26,11 +24,7 @@ SALT = b"sixteen secrets!"
         Addition("alice", SECRET),
         Change(password=SECRET),
         Question(SECRET, [SECRET]),
-        Start(KeyName("k1"), SECRET.encode(), SECRET.encode()),
-        Proven.of(
-            Authority(KeyName("k1"), "A" * 22, "alice", "default", SALT, BEGINS, ENDS),
-            [], BUILTIN, SECRET.encode(), BEGINS,
-        ),
+        Authority(KeyName("k1"), "A" * 22, "alice", "default", SALT, BEGINS, ENDS),
         Macaroon.mint(SECRET.encode(), "k1"),
     ],
     ids=lambda held: type(held).__name__,

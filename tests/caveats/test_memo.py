@@ -37,7 +37,7 @@ def column(user: str, names: tuple[str, ...]) -> Salts:
 
 
 def held(verifier: Verifier) -> tuple[str, str]:
-    return repr(verifier._tokens), repr(verifier._roots)
+    return repr(verifier._roots.texts), repr(verifier._roots._roots)
 
 
 def test_a_memo_never_holds_more_than_its_entries_and_always_the_newest() -> None:

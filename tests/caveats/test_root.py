@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caveats import (
+    BUILTIN,
     Authority,
     CaveatUnmet,
     DecodeError,
     Format,
+    InvalidMacaroon,
     KeyName,
     Macaroon,
     MacaroonError,
@@ -24,7 +27,8 @@ from caveats import (
     encode,
 )
 from caveats.encoding import decode_base64, encode_base64, write_varint
-from caveats.root import read_authority, split_appended, split_root
+from caveats.root import Roots, split_appended
+from caveats.wire import DEFAULT_LIMITS
 from tests.caveats import strategies as some
 
 KEY = b"a root key"
@@ -120,19 +124,28 @@ def test_changed_bytes_come_to_one_verdict_too_and_never_to_a_permit(macaroon: M
 
 
 @settings(max_examples=200, deadline=None)
-@given(tokens())
-def test_what_is_split_is_what_is_decoded(macaroon: Macaroon) -> None:
+@given(tokens(), st.integers(0, 40))
+def test_what_is_split_is_what_is_decoded(macaroon: Macaroon, limit: int) -> None:
     raw = decode_base64(encode(macaroon))
-    root = split_root(raw)
-    if root is None:
-        return
-    end, identifier, caveats = root
-    assert identifier == macaroon.unverified_identifier
-    assert list(caveats) == [each.identifier for each in macaroon.unverified_caveats[:5]]
-    rest = split_appended(raw, end)
-    if rest is not None:
-        assert rest[0] == [each.identifier for each in macaroon.unverified_caveats[5:]]
-        assert rest[1] == macaroon.signature
+    start = len(raw) - 35 - sum(len(each.identifier) + 3 for each in macaroon.unverified_caveats[5:])
+    rest = split_appended(raw, start, limit)
+    if (
+        any(len(each.identifier) > 127 for each in macaroon.unverified_caveats[5:])
+        or len(macaroon.unverified_caveats) - 5 > limit
+    ):
+        assert rest is None
+    else:
+        assert rest == (tuple(each.identifier for each in macaroon.unverified_caveats[5:]), macaroon.signature)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=9), st.sampled_from([b"\x00\x02", b"\x01\x00\x02\x00"])), max_size=5))
+def test_a_caveat_that_looks_like_the_end_of_another_is_split_as_it_is_decoded(appended: list[bytes]) -> None:
+    macaroon = Macaroon.mint(KEY, "k1").append(*appended)
+    raw = decode_base64(encode(macaroon))
+    rest = split_appended(raw, 6, 64)
+    assert rest is None or rest == (tuple(appended), macaroon.signature)
+    assert rest is not None or any(b"\x00\x02" in each + b"\x00" or not each for each in appended)
 
 
 @pytest.mark.parametrize("kept", range(40))
@@ -144,12 +157,28 @@ def test_a_token_that_is_cut_off_anywhere_near_its_beginning_is_refused_as_ever(
         verifier(None, 64).verify(text, Request(time=NOW), lambda user, names: Salts({}))
 
 
-def test_an_ordinary_root_is_split_by_the_pattern() -> None:
+@pytest.mark.parametrize("narrowing", [[], ["method = GET"], [f"request = {NONCE}"]])
+def test_what_services_mint_is_proven_the_fast_way_known_and_not(narrowing: list[str]) -> None:
     authority = Authority(
         KeyName("k1"), NONCE, "alice", "default", SALT, "2026-11-22T06:00:00Z", "2026-12-31T06:00:00Z"
     )
-    raw = decode_base64(encode(authority.mint(KEY, "https://caps.example.org").attenuate("method = GET")))
-    root = split_root(raw)
-    assert root is not None
-    assert read_authority(KeyName("k1"), root[2]) == authority
-    assert split_appended(raw, root[0]) is not None
+    roots = Roots(lambda name: KEY, None, DEFAULT_LIMITS, 64)
+    text = encode(authority.mint(KEY, "https://caps.example.org").attenuate(*narrowing))
+    for _ in range(4):
+        proven = roots.prove(text, BUILTIN)
+        assert proven is not None
+        assert proven[-1].authority == authority
+
+
+def test_a_known_root_does_not_vouch_for_another_signature() -> None:
+    authority = Authority(
+        KeyName("k1"), NONCE, "alice", "default", SALT, "2026-11-22T06:00:00Z", "2026-12-31T06:00:00Z"
+    )
+    macaroon = authority.mint(KEY, "")
+    remembering = verifier(None, 64)
+    request, rows = Request(time=NOW), {"default": SALT}
+    for _ in range(3):
+        assert outcome(remembering, encode(macaroon), request, rows)[0] == "alice"
+    forged = replace(macaroon, signature=bytes(32))
+    for each in (forged, forged.attenuate("method = GET"), forged.append(f"request = {NONCE}".encode())):
+        assert outcome(remembering, encode(each), request, rows)[0] is InvalidMacaroon
