@@ -9,7 +9,7 @@ import pymacaroons
 
 from benchmarks import peers, tokens
 from benchmarks.measure import Contender, Figure, compare, compare_minima, run_rounds
-from caveats import Macaroon, decode, encode
+from caveats import Macaroon, attenuate, encode
 
 _NARROW = "path ^= /docs/2026"
 
@@ -26,7 +26,7 @@ def figures(rounds: int, n: int) -> tuple[list[Figure], list[tuple[str, float]],
     their_child = Contender("pymacaroons, request-bound copy", _their_children, tokens.pymacaroons_verify(exact))
     narrow = Contender("capsvc attenuate", tokens.texts, _attenuate)
     their_narrow = Contender("pymacaroons attenuate", tokens.texts, _their_attenuate)
-    mint = Contender("capsvc mint", lambda n: [None] * n, lambda _: encode(tokens.root()))
+    mint = Contender("capsvc mint", lambda n: [None] * n, lambda _: tokens.mint())
     their_mint = Contender("pymacaroons mint", lambda n: [None] * n, _their_mint)
     few = Contender("8 caveats", lambda n: _grown(n, 8), _verify(tokens.verifier()))
     many = Contender("64 caveats", lambda n: _grown(n, 64), _verify(tokens.verifier()))
@@ -109,7 +109,7 @@ def _their_children(n: int) -> list[str]:
 
 
 def _attenuate(text: str) -> str:
-    return encode(decode(text).attenuate(_NARROW))
+    return attenuate(text, _NARROW)
 
 
 def _their_attenuate(text: str) -> object:

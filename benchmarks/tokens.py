@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from caveats import Authority, KeyName, Macaroon, Request, Salts, Verifier, encode
+from caveats import Authority, KeyName, Macaroon, Mint, Request, Salts, Verifier, encode
 from caveats.encoding import encode_base64
 
 KEY = bytes(range(32))
@@ -43,6 +43,14 @@ def nonce() -> str:
 def root() -> Macaroon:
     """A fresh root with authority's five caveats."""
     return Authority(KeyName("k1"), nonce(), "alice", "default", SALT, BEGINS, ENDS).mint(KEY, LOCATION)
+
+
+_MINT = Mint(KeyName("k1"), KEY, LOCATION)
+
+
+def mint() -> str:
+    """A fresh root as text, of a mint that stands ready."""
+    return _MINT.mint(Authority(KeyName("k1"), nonce(), "alice", "default", SALT, BEGINS, ENDS))
 
 
 def bound(macaroon: Macaroon) -> Macaroon:

@@ -14,7 +14,7 @@ from capsvc.passwords import HashingSlots, Passwords
 from capsvc.settings import Settings
 from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
 from caveats import Authority as Written
-from caveats import Capability, KeyName, Macaroon, Revoked, check_salt_name, time_text
+from caveats import Capability, KeyName, Macaroon, Mint, Revoked, check_salt_name, decode, time_text
 from caveats.encoding import encode_base64
 from caveats.proven import NONCE_PREFIX
 
@@ -23,10 +23,15 @@ _NONCE_BYTES = 16
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Minted:
-    """A root macaroon and what is written in it."""
+    """A root macaroon as text of format 2, and what is written in it."""
 
-    macaroon: Macaroon
+    token: str
     written: Written
+
+    @property
+    def macaroon(self) -> Macaroon:
+        """The macaroon that the text is of."""
+        return decode(self.token)
 
 
 class Authority:
@@ -88,7 +93,7 @@ class Authority:
         """
         if capability.narrowings:
             raise Refused("a narrowed macaroon is not renewed: renew the one that it was cut from")
-        name, salt = capability.predicates[2].operand
+        name, salt = capability.authority.salt_name, capability.authority.salt
         issued = self._issued_still(capability, name)
         nonce = NONCE_PREFIX + capability.nonce
         column = self._store.read(capability.user, (name, nonce)).salts
@@ -138,7 +143,7 @@ class Authority:
         assert root_key is not None  # noqa: S101 - the key that signs is in the ring
         nonce = encode_base64(token_bytes(_NONCE_BYTES))
         written = Written(key_name, nonce, user, salt_name, salt, begins, ends)
-        return Minted(written.mint(root_key, self._location), written)
+        return Minted(Mint(key_name, root_key, self._location).mint(written), written)
 
 
 def _moment(text: str) -> datetime:

@@ -5,6 +5,7 @@ holds the root key again. Everything here that takes a macaroon takes a :class:`
 an object of pymacaroons.
 """
 
+from caveats.attenuation import attenuate
 from caveats.attribute import AttributeType, Host, Text, Time, TokenSet, time_text
 from caveats.authority import Authority, KeyName, check_audience
 from caveats.capability import Capability
@@ -22,6 +23,7 @@ from caveats.errors import (
 )
 from caveats.interchange import AnyMacaroon, decode, encode, from_pymacaroons, to_pymacaroons
 from caveats.macaroon import Caveat, Macaroon
+from caveats.mint import Mint
 from caveats.network import Network
 from caveats.number import Number
 from caveats.opaque import Digest, Salt, Unique, check_salt_name
@@ -54,6 +56,7 @@ __all__ = [
     "Limits",
     "Macaroon",
     "MacaroonError",
+    "Mint",
     "Network",
     "Number",
     "PathType",
@@ -73,6 +76,7 @@ __all__ = [
     "VerificationError",
     "Verifier",
     "Vocabulary",
+    "attenuate",
     "check_audience",
     "check_salt_name",
     "decode",

@@ -28,7 +28,8 @@ _ESCAPES = re.compile(r"(?:%[0-9A-F]{2})+")
 
 def encode_base64(raw: bytes) -> str:
     """Write bytes as URL-safe base64 without padding."""
-    return b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode("ascii")
+    standard = b2a_base64(raw, newline=False).translate(_TO_URL)
+    return (standard.rstrip(b"=") if len(raw) % 3 else standard).decode("ascii")
 
 
 def decode_base64(text: str) -> bytes:

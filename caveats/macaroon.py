@@ -67,8 +67,7 @@ class Macaroon:
         Raises PredicateError, and then nothing was appended: a caveat that no verifier understands
         would forbid everything.
         """
-        read = [each if isinstance(each, Predicate) else vocabulary.parse(each) for each in predicates]
-        return self.append(*(str(each).encode("utf-8") for each in read))
+        return self.append(*map(vocabulary.spell, predicates))
 
     def append(self, *identifiers: bytes) -> Self:
         """Append first-party caveats as they are, for verifiers that speak another language."""

@@ -18,6 +18,9 @@ from caveats.opaque import Digest, Salt, Unique
 from caveats.path import PathType
 from caveats.predicate import ATTRIBUTE_NAME, Predicate, split
 
+_READ_BY_VERIFIERS: Mapping[str, type[AttributeType]] = MappingProxyType(
+    {"time": Time, "user": Text, "audience": TokenSet, "salt": Salt, "nonce": Unique, "request": Unique}
+)
 _REMEMBERED, _REMEMBERED_LENGTH = 1024, 128
 """So many predicates are remembered, and only short ones: what a stranger sends must not add up."""
 
@@ -39,6 +42,8 @@ class Vocabulary(Mapping[str, AttributeType]):
                 raise ValueError("an attribute's name is 1 to 32 of a-z, 0-9 and _, a letter first")
             if not isinstance(type, AttributeType):
                 raise TypeError(f"the type of {name} is one of this package's attribute types")
+            if _READ_BY_VERIFIERS.get(name, type.__class__) is not type.__class__:
+                raise ValueError(f"verifiers read {name} themselves: its type stays {_READ_BY_VERIFIERS[name].name}")
         self.types = MappingProxyType(dict(types))
         self._remembered: dict[str | bytes | None, Predicate] = {}
         self.known = self._remembered.get
@@ -64,6 +69,13 @@ class Vocabulary(Mapping[str, AttributeType]):
                     self._remembered.clear()
                 self._remembered[text] = predicate
         return predicate
+
+    def spell(self, predicate: str | Predicate) -> bytes:
+        """Check that a predicate is understood, and write it as a caveat's bytes. Raises PredicateError."""
+        if isinstance(predicate, Predicate):
+            return str(predicate).encode("utf-8")
+        self.parse(predicate)
+        return predicate.encode("utf-8") if isinstance(predicate, str) else predicate
 
     def _parse(self, text: str | bytes) -> Predicate:
         if isinstance(text, bytes):

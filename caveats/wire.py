@@ -11,6 +11,7 @@ Sources: libmacaroons ``doc/format.txt`` and ``README``; go-macaroon ``marshal.g
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -28,6 +29,11 @@ class Format(Enum):
     JSON = "2-JSON"
 
 
+def format_of(text: str) -> Format:
+    """Tell the format of a token's text, which may still turn out to be none."""
+    return Format.JSON if text.startswith("{") else Format.V2 if text.startswith("A") else Format.V1
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Caps on what strangers send: characters a token, caveats a macaroon, discharges, their nesting."""
@@ -41,6 +47,8 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 _VERSION, _END, _LOCATION, _IDENTIFIER, _VERIFICATION_ID, _SIGNATURE = 2, 0, 1, 2, 4, 6
 _PACKET_BYTES = 0xFFFF
+_V2_WITH_LOCATION, _END_OF_CAVEATS = b"\x02\x01", b"\x00\x06\x20"
+_SHORTEST = 40
 _ONE_BYTE = 0x80
 """Lengths below this are a varint of one byte."""
 
@@ -70,12 +78,49 @@ def unverified_identifier(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
 
 def read_header(raw: bytes) -> tuple[int, bytes] | None:
     """Find where the section of the identifier ends in bytes of format 2, and the identifier; None for others."""
+    if raw[:2] == _V2_WITH_LOCATION and len(raw) > _SHORTEST and raw[2] < _ONE_BYTE:
+        start = 3 + raw[2]
+        end = start + 2 + raw[start + 1] if start + 1 < len(raw) else len(raw)
+        is_short = end < len(raw) and raw[start + 1] < _ONE_BYTE
+        if is_short and start > 3 and raw[start] == _IDENTIFIER and not raw[end] and raw[3:start].isascii():
+            return end + 1, raw[start + 2 : end]
     try:
         location, identifier, verification_id, end = _read_section(raw, 1)
         _text(location)
     except DecodeError:
         return None
     return None if raw[0] != _VERSION or verification_id else (end, identifier)
+
+
+def split_first_party(raw: bytes, position: int, limit: int) -> tuple[tuple[bytes, ...], bytes] | None:
+    """Split bytes of format 2 from the end of a section: the identifiers of the caveats there, and the signature.
+
+    None for more than so many, for a third-party caveat, one of 128 bytes and more, and whatever is not
+    in its one spelling. Split in one step where one caveat ends and the next begins, then each held to
+    its length: two thirds of a loop over the bytes.
+    """
+    end = len(raw) - SIGNATURE_BYTES
+    if position > end - 3 or raw[end - 3 : end] != _END_OF_CAVEATS:
+        return None
+    if position == end - 3:
+        return (), raw[end:]
+    if raw[position] != 2 or raw[end - 4]:
+        return None
+    identifiers = []
+    for piece in raw[position + 1 : end - 4].split(b"\x00\x02"):
+        if not piece or piece[0] != len(piece) - 1 or len(piece) > _ONE_BYTE:
+            return None
+        identifiers.append(piece[1:])
+    return (tuple(identifiers), raw[end:]) if len(identifiers) <= limit else None
+
+
+def write_first_party(raw: bytes, identifiers: Iterable[bytes], signature: bytes) -> bytes:
+    """Write bytes of format 2 with further first-party caveats, and the signature that they lead to."""
+    out = bytearray(raw[: -len(_END_OF_CAVEATS) - SIGNATURE_BYTES])
+    for identifier in identifiers:
+        _add_field(out, _IDENTIFIER, identifier)
+        out.append(_END)
+    return bytes(out) + _END_OF_CAVEATS + signature
 
 
 def encode_binary(macaroon: Macaroon, format: Format = Format.V2) -> bytes:

@@ -34,6 +34,8 @@ ORDER = [
     "memo",
     "root",
     "verifier",
+    "mint",
+    "attenuation",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+import caveats
 from capsvc.cli.arguments import TokenArgument, read_token
 from capsvc.errors import CapsvcError
-from caveats import BUILTIN, DECLARABLE, Format, Macaroon, Vocabulary, decode, encode
+from caveats import BUILTIN, DECLARABLE, Macaroon, Vocabulary, decode
 from caveats.encoding import encode_base64
 from caveats.predicate import shown
+from caveats.wire import format_of
 
 Declared = Annotated[
     list[str],
@@ -25,9 +27,7 @@ def attenuate(
     declare: Declared = [],
 ) -> None:
     """Narrow a token: print a copy that forbids more. Offline; each predicate is checked."""
-    text = read_token(token)
-    narrowed = decode(text).attenuate(*predicates, vocabulary=_vocabulary(declare))
-    typer.echo(encode(narrowed, format_of(text)))
+    typer.echo(caveats.attenuate(read_token(token), *predicates, vocabulary=_vocabulary(declare)))
 
 
 def inspect(
@@ -43,13 +43,6 @@ def inspect(
         typer.echo(
             f"{macaroon.inspect()}\n\nDecoded, not verified: {len(text)} characters of format {format_of(text).value}."
         )
-
-
-def format_of(text: str) -> Format:
-    """Tell the format of a token that was decoded."""
-    if text.startswith("{"):
-        return Format.JSON
-    return Format.V2 if text.startswith("A") else Format.V1
 
 
 def _vocabulary(declared: list[str]) -> Vocabulary:

@@ -14,9 +14,8 @@ from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
-from caveats import Capability, Format, Macaroon, Predicate, PredicateError
+from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode
 from caveats.authority import AUTHORITY_CAVEATS
-from caveats.wire import encode_text
 
 _FORMATS = {1: Format.V1, 2: Format.V2}
 Lifetime = Annotated[int, msgspec.Meta(ge=0)]
@@ -83,7 +82,7 @@ class Tokens:
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
         ends = [minted.written.not_after, *(str(each.operand) for each in appended if _is_end(each))]
-        token = _token(minted.macaroon.attenuate(*appended), minted, login.format, min(ends))
+        token = _token(attenuate(minted.token, *appended), minted, login.format, min(ends))
         if len(token.macaroon) > self._service.settings.limits.characters:
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
@@ -110,7 +109,7 @@ class Tokens:
         capability = self._service.verdict(request).capability
         minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
         self._service.log.info("renewal", user=capability.user, audience=capability.audience)
-        return answer(_token(minted.macaroon, minted, renewal.format, minted.written.not_after), 201)
+        return answer(_token(minted.token, minted, renewal.format, minted.written.not_after), 201)
 
     async def describe(self, request: Request) -> Response:
         """``GET /v1/capability``."""
@@ -142,10 +141,10 @@ def _is_end(predicate: Predicate) -> bool:
     return (predicate.attribute, predicate.operator) == ("time", "<")
 
 
-def _token(macaroon: Macaroon, minted: Minted, format: int, expires: str) -> Token:
+def _token(token: str, minted: Minted, format: int, expires: str) -> Token:
     written = minted.written
     try:
-        text = encode_text(macaroon, _FORMATS[format])
+        text = encode(token, _FORMATS[format]) if format != 2 else token
     except ValueError as wrong:
         raise bad_request(f"{wrong}.") from None
     return Token(

@@ -27,8 +27,8 @@ from caveats import (
     encode,
 )
 from caveats.encoding import decode_base64, encode_base64, write_varint
-from caveats.root import Roots, split_appended
-from caveats.wire import DEFAULT_LIMITS
+from caveats.root import Roots
+from caveats.wire import DEFAULT_LIMITS, split_first_party
 from tests.caveats import strategies as some
 
 KEY = b"a root key"
@@ -128,7 +128,7 @@ def test_changed_bytes_come_to_one_verdict_too_and_never_to_a_permit(macaroon: M
 def test_what_is_split_is_what_is_decoded(macaroon: Macaroon, limit: int) -> None:
     raw = decode_base64(encode(macaroon))
     start = len(raw) - 35 - sum(len(each.identifier) + 3 for each in macaroon.unverified_caveats[5:])
-    rest = split_appended(raw, start, limit)
+    rest = split_first_party(raw, start, limit)
     if (
         any(len(each.identifier) > 127 for each in macaroon.unverified_caveats[5:])
         or len(macaroon.unverified_caveats) - 5 > limit
@@ -143,7 +143,7 @@ def test_what_is_split_is_what_is_decoded(macaroon: Macaroon, limit: int) -> Non
 def test_a_caveat_that_looks_like_the_end_of_another_is_split_as_it_is_decoded(appended: list[bytes]) -> None:
     macaroon = Macaroon.mint(KEY, "k1").append(*appended)
     raw = decode_base64(encode(macaroon))
-    rest = split_appended(raw, 6, 64)
+    rest = split_first_party(raw, 6, 64)
     assert rest is None or rest == (tuple(appended), macaroon.signature)
     assert rest is not None or any(b"\x00\x02" in each + b"\x00" or not each for each in appended)
 

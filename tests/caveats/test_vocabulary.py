@@ -88,3 +88,9 @@ def test_a_vocabulary_remembers_few_predicates_and_no_long_ones() -> None:
     words.parse("path = /" + "x" * 60_000)
     assert sum(map(len, words._remembered)) < 1024 * 128
     assert words.parse("path = /7") == BUILTIN.parse("path = /7")
+
+
+@pytest.mark.parametrize("name", ["time", "user", "audience", "salt", "nonce", "request"])
+def test_what_verifiers_read_themselves_keeps_its_type(name: str) -> None:
+    with pytest.raises(ValueError, match=f"verifiers read {name} themselves"):
+        Vocabulary({name: Number()})

@@ -1,0 +1,28 @@
+"""Attenuation, text to text: what a client does most, and it needs neither a key nor a macaroon's parts."""
+
+from __future__ import annotations
+
+from caveats import chain
+from caveats.encoding import decode_base64, encode_base64
+from caveats.interchange import decode, encode
+from caveats.predicate import Predicate
+from caveats.vocabulary import BUILTIN, Vocabulary
+from caveats.wire import DEFAULT_LIMITS, Limits, format_of, read_header, split_first_party, write_first_party
+
+
+def attenuate(
+    token: str, *predicates: str | Predicate, vocabulary: Vocabulary = BUILTIN, limits: Limits = DEFAULT_LIMITS
+) -> str:
+    """Append first-party caveats to a token, each checked to be a predicate of the vocabulary.
+
+    The token is decoded strictly and stays in its format. Raises DecodeError or PredicateError, and then
+    nothing was appended. Birgisson et al. 2014, section V.B, ``M.AddFirstPartyCaveat``.
+    """
+    identifiers = tuple(map(vocabulary.spell, predicates))
+    if len(token) <= limits.characters and token[:2] == "Ag":
+        raw = decode_base64(token)
+        header = read_header(raw)
+        parts = None if header is None else split_first_party(raw, header[0], limits.caveats)
+        if parts is not None:
+            return encode_base64(write_first_party(raw, identifiers, chain.sign(parts[1], identifiers)))
+    return encode(decode(token, limits).append(*identifiers), format_of(token))
