@@ -25,8 +25,8 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --group bench
-	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev \
-		> /dev/null 2>&1 || echo "no apt here, or not root: C and Go are left out"
+	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev wrk \
+		> /dev/null 2>&1 || echo "no apt here, or not root: C, Go and the load over HTTP are left out"
 	$(BIN)/python -m benchmarks --write
 
 million: $(STAMP)

@@ -9,6 +9,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks import http, http_worker
+from benchmarks.http_load import has_wrk
 from benchmarks.library import figures
 from benchmarks.measure import Figure
 from benchmarks.picture import bars
@@ -22,6 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="interleaved rounds")
     parser.add_argument("--tokens", type=int, default=300, help="distinct tokens a round")
+    parser.add_argument("--rotations", type=int, default=7, help="rotations of load over HTTP; 0 for none")
+    parser.add_argument("--seconds", type=int, default=2, help="how long a burst of load lasts")
+    parser.add_argument("--memory", action="store_true", help="verify a million tokens and see what a worker keeps")
     parser.add_argument("--strict", action="store_true", help="fail where a bar does not hold")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
     given = parser.parse_args()
@@ -30,10 +35,12 @@ def main() -> None:
     print(table)
     if left_out:
         print("left out, since they are not on this machine:", ", ".join(left_out))
+    over_http, further = _over_http(given.rotations, given.seconds, given.memory)
+    print(further)
     if given.write:
         (_DOCS / "performance.svg").write_text(bars(times), "utf-8")
-        (_DOCS / "performance.md").write_text(_page(table, given.rounds, given.tokens, left_out), "utf-8")
-    if given.strict and not all(result.holds for result in results):
+        (_DOCS / "performance.md").write_text(_page(table, given.rounds, given.tokens, left_out, further), "utf-8")
+    if given.strict and not all(result.holds for result in (*results, *over_http)):
         sys.exit("a bar does not hold")
 
 
@@ -48,7 +55,42 @@ def _table(results: list[Figure]) -> str:
     return "\n".join(lines)
 
 
-def _page(table: str, rounds: int, tokens: int, left_out: list[str]) -> str:
+def _over_http(rotations: int, seconds: int, memory: bool) -> tuple[list[http.Throughput | Figure], str]:
+    """Measure the service; return the figures, and what the page says of them."""
+    results: list[http.Throughput] = []
+    if rotations and has_wrk():
+        results = http.figures(rotations, seconds)
+        said = (
+            f"Throughput of one worker, driven by wrk on another core with 16 connections that stay open: the median"
+            f"\nof {rotations} rotations of {seconds} s for each contender, with 300 distinct tokens of 10 users.\n\n"
+            + _throughput(results)
+        )
+    else:
+        said = "Throughput was left out: wrk is not on this machine, or no rotation was asked for."
+    users = http_worker.users_ratio()
+    start = http_worker.start_seconds()
+    lines = [said, "", _table([users]), "", f"- `capsvc serve` answers {start:.2f} s after its start (at most 1.5 s)."]
+    if memory:
+        first, growth = http_worker.memory_growth()
+        lines.append(
+            f"- A process that verifies holds {first:.1f} MB after 100,000 distinct tokens, and {growth:.1f} MB more"
+            " after a million."
+        )
+    return [*results, users], "\n".join(lines)
+
+
+def _throughput(results: list[http.Throughput]) -> str:
+    lines = ["| figure | ratio | spread | at least | | ours, 1/s | theirs, 1/s |", "|---|---|---|---|---|---|---|"]
+    for each in results:
+        bar, held = ("", "") if each.bar is None else (f"{each.bar}", "holds" if each.holds else "does not hold yet")
+        lines.append(
+            f"| {each.what} / {each.against} | {each.ratio:.2f} | {each.low:.2f} to {each.high:.2f} | {bar}"
+            f" | {held} | {each.ours:.0f} | {each.theirs:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def _page(table: str, rounds: int, tokens: int, left_out: list[str], further: str) -> str:
     peers = ", ".join(f"{name} {_version(name)}" for name in _PEERS)
     missing = f"\nLeft out, since not on this machine: {', '.join(left_out)}.\n" if left_out else ""
     return f"""# What verification costs
@@ -63,6 +105,10 @@ Every contender gets the same content and checks all of it: who, from when, unti
 {missing}
 Measured on {_processor()}, {platform.system()} {platform.machine()}, Python {platform.python_version()},
 {ssl.OPENSSL_VERSION}; {peers}.
+
+## What it costs over HTTP
+
+{further}
 
 ## What is remembered, and why that leaks nothing
 

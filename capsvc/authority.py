@@ -97,7 +97,7 @@ class Authority:
         issued = self._issued_still(capability, name)
         nonce = NONCE_PREFIX + capability.nonce
         column = self._store.read(capability.user, (name, nonce)).salts
-        if column.rows != {name: salt} or capability.not_before < column.panic:
+        if column.rows.get(name) != salt or nonce in column.rows or capability.not_before < column.panic:
             raise Revoked()
         if capability.audience is not None and capability.audience not in issued.audiences:
             raise Revoked()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from caveats import chain
 from caveats.encoding import decode_base64, encode_base64
 from caveats.interchange import decode, encode
+from caveats.pieces import read_header, split_first_party, write_first_party
 from caveats.predicate import Predicate
 from caveats.vocabulary import BUILTIN, Vocabulary
-from caveats.wire import DEFAULT_LIMITS, Limits, format_of, read_header, split_first_party, write_first_party
+from caveats.wire import DEFAULT_LIMITS, Limits, format_of
 
 
 def attenuate(

@@ -71,9 +71,13 @@ class Request:
     def _set(
         self, vocabulary: Vocabulary, now: str, facts: Mapping[str, Any] | Callable[[], Mapping[str, Any]]
     ) -> None:
-        object.__setattr__(self, "vocabulary", vocabulary)
-        object.__setattr__(self, "now", now)
-        object.__setattr__(self, "_facts", facts)
+        _set_vocabulary(self, vocabulary)
+        _set_now(self, now)
+        _set_facts(self, facts)
+
+
+# What object.__setattr__ does, at a third of the cost: a service makes one for every request.
+_set_vocabulary, _set_now, _set_facts = (getattr(Request, slot).__set__ for slot in ("vocabulary", "now", "_facts"))
 
 
 def _read(vocabulary: Vocabulary, facts: Mapping[str, Any]) -> dict[str, Any]:

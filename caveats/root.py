@@ -18,9 +18,10 @@ from caveats.encoding import decode_base64
 from caveats.errors import DecodeError, InvalidMacaroon
 from caveats.memo import Memo
 from caveats.opaque import SALT_NAME
+from caveats.pieces import read_header, split_first_party
 from caveats.proven import Proven, narrowed, proven_root
 from caveats.vocabulary import BUILTIN, Vocabulary
-from caveats.wire import Limits, read_header, split_first_party
+from caveats.wire import Limits
 
 KeyLookup = Callable[[KeyName], bytes | None]
 """Finds the root key of a name, or None when there is none or it is retired."""

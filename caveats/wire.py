@@ -11,7 +11,6 @@ Sources: libmacaroons ``doc/format.txt`` and ``README``; go-macaroon ``marshal.g
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -45,10 +44,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-_VERSION, _END, _LOCATION, _IDENTIFIER, _VERIFICATION_ID, _SIGNATURE = 2, 0, 1, 2, 4, 6
+VERSION, _END, _LOCATION, IDENTIFIER, _VERIFICATION_ID, _SIGNATURE = 2, 0, 1, 2, 4, 6
 _PACKET_BYTES = 0xFFFF
-_V2_WITH_LOCATION, _END_OF_CAVEATS = b"\x02\x01", b"\x00\x06\x20"
-_SHORTEST = 40
 _ONE_BYTE = 0x80
 """Lengths below this are a varint of one byte."""
 
@@ -72,55 +69,8 @@ def decode_text(text: str, limits: Limits = DEFAULT_LIMITS) -> Macaroon:
 def unverified_identifier(text: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Read no more than the identifier, to find out which key could prove the rest. Raises DecodeError."""
     if len(text) <= limits.characters and text[:2] == "Ag":
-        return _read_section(decode_base64(text), 1)[1]
+        return read_section(decode_base64(text), 1)[1]
     return decode_text(text, limits).unverified_identifier
-
-
-def read_header(raw: bytes) -> tuple[int, bytes] | None:
-    """Find where the section of the identifier ends in bytes of format 2, and the identifier; None for others."""
-    if raw[:2] == _V2_WITH_LOCATION and len(raw) > _SHORTEST and raw[2] < _ONE_BYTE:
-        start = 3 + raw[2]
-        end = start + 2 + raw[start + 1] if start + 1 < len(raw) else len(raw)
-        is_short = end < len(raw) and raw[start + 1] < _ONE_BYTE
-        if is_short and start > 3 and raw[start] == _IDENTIFIER and not raw[end] and raw[3:start].isascii():
-            return end + 1, raw[start + 2 : end]
-    try:
-        location, identifier, verification_id, end = _read_section(raw, 1)
-        _text(location)
-    except DecodeError:
-        return None
-    return None if raw[0] != _VERSION or verification_id else (end, identifier)
-
-
-def split_first_party(raw: bytes, position: int, limit: int) -> tuple[tuple[bytes, ...], bytes] | None:
-    """Split bytes of format 2 from the end of a section: the identifiers of the caveats there, and the signature.
-
-    None for more than so many, for a third-party caveat, one of 128 bytes and more, and whatever is not
-    in its one spelling. Split in one step where one caveat ends and the next begins, then each held to
-    its length: two thirds of a loop over the bytes.
-    """
-    end = len(raw) - SIGNATURE_BYTES
-    if position > end - 3 or raw[end - 3 : end] != _END_OF_CAVEATS:
-        return None
-    if position == end - 3:
-        return (), raw[end:]
-    if raw[position] != 2 or raw[end - 4]:
-        return None
-    identifiers = []
-    for piece in raw[position + 1 : end - 4].split(b"\x00\x02"):
-        if not piece or piece[0] != len(piece) - 1 or len(piece) > _ONE_BYTE:
-            return None
-        identifiers.append(piece[1:])
-    return (tuple(identifiers), raw[end:]) if len(identifiers) <= limit else None
-
-
-def write_first_party(raw: bytes, identifiers: Iterable[bytes], signature: bytes) -> bytes:
-    """Write bytes of format 2 with further first-party caveats, and the signature that they lead to."""
-    out = bytearray(raw[: -len(_END_OF_CAVEATS) - SIGNATURE_BYTES])
-    for identifier in identifiers:
-        _add_field(out, _IDENTIFIER, identifier)
-        out.append(_END)
-    return bytes(out) + _END_OF_CAVEATS + signature
 
 
 def encode_binary(macaroon: Macaroon, format: Format = Format.V2) -> bytes:
@@ -136,7 +86,7 @@ def decode_binary(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Macaroon:
     """Read a macaroon from the bytes of format 1 or 2, told apart by how they begin. Raises DecodeError."""
     if len(raw) > limits.characters:
         raise DecodeError(f"a token has at most {limits.characters} bytes")
-    if raw[:1] == bytes([_VERSION]):
+    if raw[:1] == bytes([VERSION]):
         return _decode_v2(raw, limits)
     if raw[4:13] == b"location ":
         return _decode_v1(raw, limits)
@@ -144,20 +94,20 @@ def decode_binary(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Macaroon:
 
 
 def _encode_v2(macaroon: Macaroon) -> bytes:
-    out = bytearray([_VERSION])
+    out = bytearray([VERSION])
     if macaroon.unverified_location:
-        _add_field(out, _LOCATION, macaroon.unverified_location.encode("utf-8"))
-    _add_field(out, _IDENTIFIER, macaroon.unverified_identifier)
+        add_field(out, _LOCATION, macaroon.unverified_location.encode("utf-8"))
+    add_field(out, IDENTIFIER, macaroon.unverified_identifier)
     out.append(_END)
     for caveat in macaroon.unverified_caveats:
         if caveat.location:
-            _add_field(out, _LOCATION, third_partys_location(caveat).encode("utf-8"))
-        _add_field(out, _IDENTIFIER, caveat.identifier)
+            add_field(out, _LOCATION, third_partys_location(caveat).encode("utf-8"))
+        add_field(out, IDENTIFIER, caveat.identifier)
         if caveat.verification_id:
-            _add_field(out, _VERIFICATION_ID, caveat.verification_id)
+            add_field(out, _VERIFICATION_ID, caveat.verification_id)
         out.append(_END)
     out.append(_END)
-    _add_field(out, _SIGNATURE, macaroon.signature)
+    add_field(out, _SIGNATURE, macaroon.signature)
     return bytes(out)
 
 
@@ -168,14 +118,15 @@ def third_partys_location(caveat: Caveat) -> str:
     return caveat.location
 
 
-def _add_field(out: bytearray, kind: int, data: bytes) -> None:
+def add_field(out: bytearray, kind: int, data: bytes) -> None:
+    """Append one field of format 2: its kind, its length, its data."""
     size = len(data)
     out += bytes((kind, size)) if size < _ONE_BYTE else bytes((kind,)) + write_varint(size)
     out += data
 
 
 def _decode_v2(raw: bytes, limits: Limits) -> Macaroon:
-    location, identifier, verification_id, position = _read_section(raw, 1)
+    location, identifier, verification_id, position = read_section(raw, 1)
     if verification_id:
         raise DecodeError("a verification id outside a caveat")
     caveats: list[Caveat] = []
@@ -188,20 +139,20 @@ def _decode_v2(raw: bytes, limits: Limits) -> Macaroon:
             caveats.append(Caveat(raw[position + 2 : end]))
             position = end + 1
             continue
-        caveat_location, caveat_identifier, verification_id, position = _read_section(raw, position)
+        caveat_location, caveat_identifier, verification_id, position = read_section(raw, position)
         caveats.append(_caveat(caveat_identifier, verification_id, caveat_location))
     signature, position = _read_field(raw, position + 1, _SIGNATURE)
     if signature is None or len(signature) != SIGNATURE_BYTES:
         raise DecodeError("a signature of 32 bytes is missing")
     if position != len(raw):
         raise DecodeError("something follows the signature")
-    return Macaroon(_text(location), identifier, tuple(caveats), signature)
+    return Macaroon(location_text(location), identifier, tuple(caveats), signature)
 
 
-def _read_section(raw: bytes, position: int) -> tuple[bytes, bytes, bytes, int]:
+def read_section(raw: bytes, position: int) -> tuple[bytes, bytes, bytes, int]:
     """Read location, identifier, verification id and the end mark, in this order and nothing else."""
     location, position = _read_field(raw, position, _LOCATION)
-    identifier, position = _read_field(raw, position, _IDENTIFIER)
+    identifier, position = _read_field(raw, position, IDENTIFIER)
     verification_id, position = _read_field(raw, position, _VERIFICATION_ID)
     if identifier is None:
         raise DecodeError("an identifier is missing or not in its place")
@@ -264,7 +215,7 @@ def _decode_v1(raw: bytes, limits: Limits) -> Macaroon:
         raise DecodeError("a signature of 32 bytes is missing, or a field does not belong there")
     if position != len(raw):
         raise DecodeError("something follows the signature")
-    return Macaroon(_text(location), identifier, tuple(caveats), signature)
+    return Macaroon(location_text(location), identifier, tuple(caveats), signature)
 
 
 def _read_packet(raw: bytes, position: int, key: bytes) -> tuple[bytes | None, int]:
@@ -287,10 +238,11 @@ def _read_packet(raw: bytes, position: int, key: bytes) -> tuple[bytes | None, i
 def _caveat(identifier: bytes, verification_id: bytes, location: bytes) -> Caveat:
     if location and not verification_id:
         raise DecodeError("a first-party caveat has no location")
-    return Caveat(identifier, verification_id, _text(location))
+    return Caveat(identifier, verification_id, location_text(location))
 
 
-def _text(location: bytes) -> str:
+def location_text(location: bytes) -> str:
+    """Read a location. Raises DecodeError unless it is UTF-8."""
     try:
         return location.decode("utf-8")
     except UnicodeDecodeError:

@@ -26,6 +26,7 @@ ORDER = [
     "request",
     "macaroon",
     "wire",
+    "pieces",
     "interchange",
     "proof",
     "authority",

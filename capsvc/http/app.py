@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.contract import Contract
+from capsvc.http.dispatch import Dispatching
+from capsvc.http.endpoint import Endpoint
 from capsvc.http.problems import HTTPProblem, Problem, problem_of
 from capsvc.http.routes import Route, routes
 from capsvc.http.service import Service
@@ -35,6 +37,7 @@ def application(service: Service) -> Starlette:
     """Make the application of a service. It closes the service when it shuts down."""
     table = routes(service)
     contract = Contract(service, table)
+    guarded = {(route.path, route.method): _guarded(service, route) for route in table}
     described = [
         StarletteRoute("/openapi.json", contract.openapi),
         StarletteRoute("/.well-known/capsvc", contract.well_known),
@@ -50,8 +53,9 @@ def application(service: Service) -> Starlette:
     async def render(request: Request, error: Exception) -> Response:
         return problem_of(error).response()
 
-    app = Starlette(
-        routes=[*_by_path(service, table), *described],
+    app = Dispatching(
+        dict(_ahead(table, guarded)),
+        routes=[*_by_path(table, guarded), *described],
         lifespan=lifespan,
         exception_handlers={
             HTTPProblem: render,
@@ -65,15 +69,23 @@ def application(service: Service) -> Starlette:
     return app
 
 
-def _by_path(service: Service, table: list[Route]) -> Iterator[StarletteRoute]:
+def _by_path(table: list[Route], guarded: Mapping[tuple[str, str], ASGIApp]) -> Iterator[StarletteRoute]:
     """Make one route a path, so that a method that it does not have is answered with all that it has."""
     for path in dict.fromkeys(route.path for route in table):
-        endpoints = {route.method: _guarded(service, route) for route in table if route.path == path}
+        endpoints = {route.method: guarded[path, route.method] for route in table if route.path == path}
         yield StarletteRoute(path, _Methods(endpoints), methods=list(endpoints))
 
 
+def _ahead(table: list[Route], guarded: Mapping[tuple[str, str], ASGIApp]) -> Iterator[tuple[tuple[str, str], ASGIApp]]:
+    """List what is dispatched ahead of the router: plain ASGI applications, at a path that is one fixed text."""
+    for route in table:
+        if isinstance(route.endpoint, Endpoint):
+            for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+                yield (route.path, method), guarded[route.path, route.method]
+
+
 def _guarded(service: Service, route: Route) -> ASGIApp:
-    endpoint = request_response(route.endpoint)
+    endpoint = route.endpoint if isinstance(route.endpoint, Endpoint) else request_response(route.endpoint)
     if not route.audiences:
         return endpoint
     return CapabilityMiddleware(endpoint, service.node, route.audiences, body_bytes=service.settings.body_bytes)

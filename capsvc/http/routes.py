@@ -9,6 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.http.auth import Auth
+from capsvc.http.endpoint import Endpoint
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
 from capsvc.http.tokens import Described, Login, Renewal, Token, Tokens
@@ -16,7 +18,8 @@ from capsvc.http.users import Addition, Change, Changed, UserRow, UserRows, User
 from capsvc.http.verification import Active, Inactive, Question, Verification
 from capsvc.names import ADMIN, RESERVED_AUDIENCES, VERIFY
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+OfRequests = Callable[[Request], Awaitable[Response]]
+"""An endpoint as Starlette has it; the others are plain ASGI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Route:
 
     method: str
     path: str
-    endpoint: Endpoint
+    endpoint: OfRequests | Endpoint
     summary: str
     audiences: tuple[str | None, ...] = ()
     takes: type[msgspec.Struct] | None = None
@@ -45,7 +48,7 @@ OWN = (None,)
 
 def routes(service: Service) -> list[Route]:
     """List the routes of a service, except those that describe it."""
-    tokens, verification = Tokens(service), Verification(service)
+    tokens = Tokens(service)
     revocations, users = Revocations(service), Users(service)
     admin = (ADMIN,)
     body_errors = (400, 413, 415)
@@ -54,9 +57,9 @@ def routes(service: Service) -> list[Route]:
               takes=Login, gives=(Token,), status=201, errors=(*body_errors, 401, 403, 429)),
         Route("POST", "/v1/tokens/renew", tokens.renew, "Renew a live capability to which nothing was appended",
               (*OWN, *RESERVED_AUDIENCES), Renewal, (Token,), 201, body_errors),
-        Route("POST", "/v1/verify", verification.verify, "Verify a token for a resource server",
+        Route("POST", "/v1/verify", Verification(service), "Verify a token for a resource server",
               () if service.settings.open_verify else (VERIFY,), Question, (Active, Inactive), 200, body_errors),
-        Route("GET", "/v1/auth", verification.auth, "Authenticate a request for a proxy",
+        Route("GET", "/v1/auth", Auth(service), "Authenticate a request for a proxy",
               status=204, errors=(400, 401, 403), verifies=True),
         Route("GET", "/v1/capability", tokens.describe, "See what the presented capability may do",
               (*OWN, *RESERVED_AUDIENCES), gives=(Described,)),

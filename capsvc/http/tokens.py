@@ -133,6 +133,8 @@ def described(capability: Capability, revision: int) -> Described:
 
 def scope(capability: Capability) -> list[str]:
     """List the predicates that holders appended and that discharges carry, without those on salts."""
+    if not capability.holders and not capability.discharged:  # as most are
+        return []
     narrowed = (*capability.holder_predicates, *capability.discharge_predicates)
     return [str(each) for each in narrowed if each.attribute != "salt"]
 

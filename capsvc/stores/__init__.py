@@ -90,9 +90,11 @@ class Store(Protocol):
     """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
 
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
-        """Look up the rows of some names of a user; with the panic instant, revision and ring count.
+        """Look up at least the rows of some names of a user; with the panic instant, revision and ring count.
 
-        The only call on the verification path. Raises StoreBusy at once unless ``patient``.
+        The only call on the verification path. It sees every change that was acknowledged, by whomever,
+        before it was called. A reading may be shared: nobody changes its rows. Raises StoreBusy at once
+        unless ``patient``.
         """
 
     def password(self, user: str) -> str | None:

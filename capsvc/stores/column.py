@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from secrets import token_bytes
 from typing import Any
 
 from capsvc.errors import CredentialsRefused, Refused, StoreUnavailable, UnknownUser
-from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, IssuedSalt, SaltName, User
+from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, IssuedSalt, Reading, SaltName, User
 from caveats.opaque import SALT_BYTES
-from caveats.proven import NONCE_PREFIX
+from caveats.proven import NONCE_PREFIX, Salts
 
 _STATE = ("one", "revision", "panic", "ring", "longest")
+
+_LOOK = """
+    SELECT state.revision, state.panic, state.ring, salts.name, salts.salt
+    FROM state LEFT JOIN salts ON salts.user = ?
+"""
 
 
 def lost() -> StoreUnavailable:
     """Say that the one row of state is missing."""
     return StoreUnavailable("the database has lost its state: restore it from its backup")
+
+
+def look(connection: sqlite3.Connection, user: str, names: Sequence[str]) -> Reading:
+    """Look up the rows of some names of a user. Raises StoreUnavailable."""
+    marks = ",".join("?" * len(names))
+    return _reading(connection.execute(f"{_LOOK} AND salts.name IN ({marks})", (user, *names)).fetchall())
+
+
+def look_at_all(connection: sqlite3.Connection, user: str, most: int) -> Reading | None:
+    """Look up a user's whole column; None if it has more rows than that. Raises StoreUnavailable."""
+    rows = connection.execute(f"{_LOOK} LIMIT ?", (user, most + 1)).fetchall()
+    return _reading(rows) if len(rows) <= most else None
+
+
+def _reading(rows: list[tuple[Any, ...]]) -> Reading:
+    if not rows:
+        raise lost()
+    revision, panic, ring, _, _ = rows[0]
+    return Reading(Salts({row[3]: row[4] for row in rows if row[3] is not None}, panic), revision, ring)
 
 
 def state(connection: sqlite3.Connection, column: str) -> Any:

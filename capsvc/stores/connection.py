@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from capsvc.errors import StoreBusy, StoreUnavailable
+from capsvc.stores.counter import ChangeCounter
 
 PATIENCE_SECONDS = 2.0
 _FULL = 2
@@ -39,12 +40,21 @@ class _Held:
         self.connection.close()
 
 
+def _demand_durable(connection: sqlite3.Connection) -> None:
+    mode = journal_mode(sqlite3.sqlite_version_info[:3])
+    connection.execute("PRAGMA synchronous = FULL")
+    found = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
+    full = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if (found, full) != (mode, _FULL):
+        raise StoreUnavailable(f"SQLite did not take journal_mode={mode} and synchronous=FULL")
+
+
 class Connections:
     """Hands each thread its own connection to one file, and notices when the file is not the same any more.
 
     A deleted database would go on answering through its open descriptor, and a revocation written to
-    its successor would never be seen. So every use looks whether the path still leads to the inode that
-    was opened.
+    its successor would never be seen. So every use of a connection looks whether the path still leads to
+    the file that was opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +62,24 @@ class Connections:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open: weakref.WeakSet[_Held] = weakref.WeakSet()
-        self._inode = self._look()
+        self._closed = False
+        self._counter = ChangeCounter(path)
+        self.mark = self._counter.mark
+        """Returns the file's mark as it is now; see :mod:`capsvc.stores.counter`. Raises StoreUnavailable."""
+
+    @contextmanager
+    def snapshot(self, patient: bool) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction that only reads, with SHARED held from its first SELECT on.
+
+        Raises StoreBusy at once unless patient.
+        """
+        with self.reading(patient) as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def reading(self, patient: bool) -> Iterator[sqlite3.Connection]:
@@ -75,23 +102,17 @@ class Connections:
                 raise
 
     def close(self) -> None:
-        """Close every thread's connection."""
+        """Close every thread's connection; nothing is opened afterwards."""
         with self._lock:
+            self._closed = True
             for held in list(self._open):
                 held.connection.close()
             self._open.clear()
             self._local = threading.local()
-
-    def _look(self) -> tuple[int, int]:
-        try:
-            found = self._path.stat()
-        except OSError:
-            raise StoreUnavailable(f"the database {self._path} is gone: put it back and start again") from None
-        return found.st_dev, found.st_ino
+            self._counter.close()
 
     def _connection(self, patient: bool) -> sqlite3.Connection:
-        if self._look() != self._inode:
-            raise StoreUnavailable(f"the database {self._path} was replaced while in use: start again")
+        self._counter.demand_same_file()
         name = "patient" if patient else "hasty"
         held: _Held | None = getattr(self._local, name, None)
         if held is None:
@@ -107,15 +128,15 @@ class Connections:
             isolation_level=None,
             check_same_thread=False,
         )
-        mode = journal_mode(sqlite3.sqlite_version_info[:3])
-        connection.execute("PRAGMA synchronous = FULL")
-        found = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
-        full = connection.execute("PRAGMA synchronous").fetchone()[0]
-        if (found, full) != (mode, _FULL):
+        try:
+            _demand_durable(connection)
+        except BaseException:
             connection.close()
-            raise StoreUnavailable(f"SQLite did not take journal_mode={mode} and synchronous=FULL")
+            raise
         held = _Held(connection)
         with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the store was closed")
             self._open.add(held)
         return held
 

@@ -26,6 +26,8 @@ from capsvc.stores.column import (
     demand_room,
     demand_user,
     issuable,
+    look,
+    look_at_all,
     lost,
     next_revision,
     revision,
@@ -35,43 +37,60 @@ from capsvc.stores.column import (
 )
 from capsvc.stores.connection import Connections
 from capsvc.stores.migrations import MIGRATIONS
+from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from caveats.opaque import SALT_BYTES
-from caveats.proven import NONCE_PREFIX, Salts
-
-_READ = """
-    SELECT state.revision, state.panic, state.ring, salts.name, salts.salt
-    FROM state LEFT JOIN salts ON salts.user = ? AND salts.name IN ({})
-"""
+from caveats.proven import NONCE_PREFIX
 
 _USERS = "SELECT name, audiences, disabled, created FROM users"
 _SALT_NAMES = "SELECT name, salt, issued, changed FROM salts WHERE user = ? ORDER BY issued DESC, name"
 
 
 class SQLiteStore:
-    """A :class:`capsvc.stores.Store` on SQLite. Reads by one prepared statement on the verification path."""
+    """A :class:`capsvc.stores.Store` on SQLite; on the verification path it asks SQLite once after each commit.
 
-    def __init__(self, path: Path) -> None:
-        """Open an existing database and bring its tables up to date. Raises StoreUnavailable."""
+    What was read is remembered, within a bound, while the file's mark stays the same
+    (:mod:`capsvc.stores.counter`). A reading from memory is never busy.
+    """
+
+    def __init__(self, path: Path, remembered: int = REMEMBERED) -> None:
+        """Open an existing database and bring its tables up to date. Raises StoreUnavailable.
+
+        With ``remembered=0`` every look asks SQLite; the answers are the same.
+        """
         if not path.is_file():
             raise SettingsError(f"there is no database {path}: run `capsvc init` first")
+        self._readings = Readings(remembered)
         self._connections = Connections(path)
-        with self._connections.reading(patient=True) as connection:
-            MIGRATIONS.apply(Database(connection))
+        try:
+            with self._connections.reading(patient=True) as connection:
+                MIGRATIONS.apply(Database(connection))
+        except BaseException:
+            self._connections.close()
+            raise
 
     @classmethod
-    def create(cls, path: Path) -> SQLiteStore:
+    def create(cls, path: Path, remembered: int = REMEMBERED) -> SQLiteStore:
         """Make a new database, readable by its owner alone. Raises FileExistsError where there is one."""
         path.touch(mode=0o600, exist_ok=False)
-        return cls(path)
+        return cls(path, remembered)
 
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
-        with self._connections.reading(patient) as connection:
-            marks = ",".join("?" * len(names))
-            rows = connection.execute(_READ.format(marks), (user, *names)).fetchall()
-        if not rows:
-            raise lost()
-        revision, panic, ring, _, _ = rows[0]
-        return Reading(Salts({row[3]: row[4] for row in rows if row[3] is not None}, panic), revision, ring)
+        mark = self._connections.mark()
+        found = self._readings.find(mark, user, names)
+        if found is not None:
+            return found
+        if not self._readings.are_kept(mark):
+            with self._connections.reading(patient) as connection:
+                return look(connection, user, names)
+        with self._connections.snapshot(patient) as connection:
+            # The mark is read after the rows and inside their transaction: only then is it theirs.
+            whole = look_at_all(connection, user, FEW_ROWS)
+            if whole is not None:
+                self._readings.keep_column(self._connections.mark(), user, whole)
+                return whole
+            reading = look(connection, user, names)
+            self._readings.keep_look(self._connections.mark(), user, names, reading)
+            return reading
 
     def password(self, user: str) -> str | None:
         with self._connections.reading(patient=True) as connection:

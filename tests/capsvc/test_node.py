@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from time import sleep
 
 import pytest
 
@@ -12,6 +13,7 @@ from capsvc.errors import StoreUnavailable
 from capsvc.node import Node, Presentation
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
+from capsvc.stores.counter import ChangeCounter
 from capsvc.stores.sqlite import SQLiteStore
 from caveats import (
     Authority,
@@ -272,6 +274,7 @@ def test_section_8_a_store_that_cannot_be_reached_never_permits(house: Installat
     macaroon = house.log_in().macaroon
     house.verify(macaroon, patient=patient)
     house.shares.path.with_name("capsvc.db").unlink()
+    sleep(ChangeCounter.LOOK_SECONDS)
     with pytest.raises(StoreUnavailable):
         house.verify(macaroon, patient=patient)
     with pytest.raises(StoreUnavailable):
@@ -295,3 +298,46 @@ def test_law_8_a_presentation_prints_no_token(house: Installation) -> None:
     with pytest.raises(DecodeError) as caught:
         _present(house, token[:-2])
     assert token[:20] not in str(caught.value)
+
+
+def test_the_nodes_now_is_never_behind_its_clock_nor_ahead_of_it(house: Installation) -> None:
+    assert house.node.now() == house.now
+    for step in (0.4, 0.4, 0.4, 1.0, -3.0, 86_400.0):
+        house.clock.forward(step)
+        assert house.node.now() == house.now
+
+
+def test_a_key_that_never_was_costs_one_look_and_never_a_reload(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, loads = [], []
+    read, keys = house.store.read, house.store.keys
+    monkeypatch.setattr(house.store, "read", lambda *each, **more: looks.append(each) or read(*each, **more))
+    monkeypatch.setattr(house.store, "keys", lambda **more: loads.append(more) or keys(**more))
+    caveats = [each.identifier for each in house.log_in().macaroon.unverified_caveats]
+    looks.clear()
+    for number in range(2, 40):
+        with pytest.raises(InvalidMacaroon):
+            house.verify(Macaroon.mint(b"guess", f"k{number}").append(*caveats))
+    assert (len(looks), loads) == (38, [])
+    house.add_key()
+    with pytest.raises(InvalidMacaroon):
+        house.verify(Macaroon.mint(b"guess", "k9").append(*caveats))
+    assert len(loads) == 2, "one for the key that was added, and one for the ring that it changed"
+
+
+def test_a_request_told_later_is_asked_only_by_a_predicate(house: Installation) -> None:
+    asked: list[str] = []
+
+    def tell() -> dict[str, object]:
+        asked.append("once")
+        return {"method": "GET"}
+
+    root = house.log_in().macaroon
+    house.node.verify(Presentation(encode_text(root)), house.node.request_later(tell))
+    assert asked == []
+    narrowed = Presentation(encode_text(root.attenuate("method = GET")))
+    house.node.verify(narrowed, house.node.request_later(tell))
+    assert set(asked) == {"once"}
+    with pytest.raises(ValueError, match="host"):
+        house.node.verify(narrowed, house.node.request_later(lambda: {"method": "GET", "host": "A"}))

@@ -17,6 +17,7 @@ from capsvc.errors import SettingsError, StoreBusy, StoreUnavailable
 from capsvc.stores import NewUser, Store, StoredKey, connection
 from capsvc.stores.connection import journal_mode
 from capsvc.stores.migrations import MIGRATIONS
+from capsvc.stores.readings import REMEMBERED
 from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.installation import quick_directory
 from tests.capsvc.store_contract import StoreContract
@@ -64,10 +65,16 @@ def path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def engine(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def remembered() -> int:
+    return REMEMBERED
+
+
+@pytest.fixture
+def engine(path: Path, remembered: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)
-    with closing(SQLiteStore.create(path)) as store:
-        yield Engine(store, lambda: _changes(path), lambda: _held(path, "BEGIN EXCLUSIVE"))
+    with closing(SQLiteStore.create(path, remembered)) as store:
+        # Who locks it commits something first: until then a look from memory has no need to wait.
+        yield Engine(store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"))
 
 
 @pytest.fixture
@@ -92,6 +99,14 @@ class TestSQLiteStore(StoreContract):
     @pytest.fixture
     def store(self, engine: Engine) -> Store:
         return engine.store
+
+
+class TestSQLiteStoreWithoutMemory(TestSQLiteStore):
+    """The contract, held where every look asks SQLite."""
+
+    @pytest.fixture
+    def remembered(self) -> int:
+        return 0
 
 
 # The file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from capsvc.errors import StoreUnavailable
+from capsvc.stores.counter import ChangeCounter
 from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.installation import quick_directory
 from tests.capsvc.store_contract_column import LATER, NOW, add, salt_of
@@ -58,6 +60,10 @@ def _demand_unavailable(store: SQLiteStore) -> None:
         pytest.fail(f"use {position} answered {answer!r}")
 
 
+def _wait_until_the_path_is_looked_at_again() -> None:
+    time.sleep(ChangeCounter.LOOK_SECONDS)
+
+
 def _change(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         assert database.execute(statement).rowcount == 1
@@ -66,13 +72,16 @@ def _change(path: Path, statement: str) -> None:
 def test_a_deleted_database_answers_nothing_through_its_open_descriptor(store: SQLiteStore, path: Path) -> None:
     salt_of(store)
     path.unlink()
+    _wait_until_the_path_is_looked_at_again()
     _demand_unavailable(store)
     assert not path.exists()
 
 
 def test_a_replaced_database_answers_nothing_though_it_holds_the_same(store: SQLiteStore, path: Path) -> None:
+    salt_of(store)
     shutil.copy(path, path.with_suffix(".copy"))
     path.with_suffix(".copy").replace(path)
+    _wait_until_the_path_is_looked_at_again()
     _demand_unavailable(store)
     with closing(SQLiteStore(path)) as opened_anew:
         assert salt_of(opened_anew)
@@ -91,6 +100,7 @@ def test_a_revocation_is_not_acknowledged_by_a_database_that_was_replaced(store:
 
 
 def test_a_database_with_garbage_for_a_header_is_unavailable(store: SQLiteStore, path: Path) -> None:
+    salt_of(store)
     with path.open("r+b") as file:
         file.write(b"\xa5" * 100)
     _demand_unavailable(store)
@@ -99,8 +109,10 @@ def test_a_database_with_garbage_for_a_header_is_unavailable(store: SQLiteStore,
 
 
 def test_a_database_that_was_emptied_is_unavailable(store: SQLiteStore, path: Path) -> None:
+    salt_of(store)
     with path.open("r+b") as file:
         file.truncate(0)
+    _wait_until_the_path_is_looked_at_again()
     _demand_unavailable(store)
 
 

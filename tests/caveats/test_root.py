@@ -27,8 +27,9 @@ from caveats import (
     encode,
 )
 from caveats.encoding import decode_base64, encode_base64, write_varint
+from caveats.pieces import split_first_party
 from caveats.root import Roots
-from caveats.wire import DEFAULT_LIMITS, split_first_party
+from caveats.wire import DEFAULT_LIMITS
 from tests.caveats import strategies as some
 
 KEY = b"a root key"

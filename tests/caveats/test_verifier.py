@@ -105,7 +105,7 @@ def test_the_key_is_looked_up_by_its_name_and_for_our_audience_only() -> None:
     for identifier in ("k7", "k7/billing", "k7/shipping"):
         with pytest.raises(InvalidMacaroon):
             Verifier(keys, "billing").verify(Macaroon.mint(KEY, identifier), NOW, _column())
-    assert asked == [KeyName("k7", "billing")]
+    assert set(asked) == {KeyName("k7", "billing")}
 
 
 def test_salts_are_looked_up_once_with_every_name_and_the_nonce_after_the_times() -> None:

@@ -175,6 +175,7 @@ def serving(home: Home, *arguments: str, **settings: str) -> Iterator[Serving]:
 _LOCK = """
 import sqlite3, sys
 store = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+store.execute("PRAGMA user_version = 1")  # what nobody has committed to, memory may answer
 store.execute("BEGIN " + sys.argv[2])
 print("locked", flush=True)
 sys.stdin.read()

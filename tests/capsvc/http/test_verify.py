@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from secrets import token_bytes
 from typing import Any
 
@@ -199,3 +200,19 @@ def test_an_open_verify_still_reads_no_audience_from_its_caller(open_service: Se
     assert open_service.client.post("/v1/verify", json=body).json() == {"active": False, "reason": "invalid"}
     named = {**body, "request": {"audience": "billing"}}
     assert open_service.client.post("/v1/verify", json=named).status_code == 400
+
+
+def test_the_callers_audience_is_hers_as_it_is_now(service: Serving) -> None:
+    user = service.new_user("billing", VERIFY)
+    billing, reports = service.token("billing"), service.token("reports")
+    first = service.log_in(user, VERIFY)
+    for _ in range(3):
+        assert _answer(service, first, billing)["active"] is True
+        assert _answer(service, first, reports)["active"] is False
+    with closing(service.home.open_store()) as store:
+        store.set_audiences(user, ("reports", VERIFY), now())
+    assert _ask(service, first, billing).status_code == 401
+    second = service.log_in(user, VERIFY)
+    for _ in range(3):
+        assert _answer(service, second, billing)["active"] is False
+        assert _answer(service, second, reports)["active"] is True
