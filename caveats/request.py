@@ -42,8 +42,10 @@ class Request:
         Most capabilities ask for nothing but the time. ``tell`` gives what the keyword arguments would
         be, without the time; what they would raise is raised where a predicate first asks.
         """
-        request = cls.__new__(cls)
-        request._set(vocabulary, now, tell)
+        request = object.__new__(cls)
+        _set_vocabulary(request, vocabulary)
+        _set_now(request, now)
+        _set_facts(request, tell)
         return request
 
     @property
