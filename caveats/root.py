@@ -98,7 +98,7 @@ class Roots:
         at = len(header)
         root = self._roots.get(raw[at + 2 : at + 32])  # by its nonce: shorter to look for than all of its bytes
         if root is not None and root[1] == first and root[0] and raw.startswith(root[0]):
-            return self._continued(token, vocabulary, root, raw)
+            return self._continued(token, vocabulary, root, raw, start)
         found = ROOT.match(raw, at)
         if found is None:
             return None
@@ -108,7 +108,7 @@ class Roots:
         minted = (nonce, user, salt, begins, ends)
         if root is not None and root[1] == first and root[-1].minted == minted:
             root = self._roots[nonce] = (raw[: found.end(7) + 1], *root[1:])
-            return self._continued(token, vocabulary, root, raw)
+            return self._continued(token, vocabulary, root, raw, start)
         holders: tuple[bytes, ...] = ()
         if presented is None:
             rest = split_first_party(raw, found.end(), self._further)
@@ -130,7 +130,7 @@ class Roots:
             self._starts.remember(header, start)
         return narrowed(root, holders, (), vocabulary) if holders or vocabulary is not BUILTIN else root
 
-    def _continued(self, token: str, vocabulary: Vocabulary, root: Proven, raw: bytes) -> Proven | None:
+    def _continued(self, token: str, vocabulary: Vocabulary, root: Proven, raw: bytes, start: _Start) -> Proven | None:
         """Prove what follows a known root, and nothing again of the root itself."""
         rest = split_first_party(raw, len(root[0]), self._further)
         if rest is None:
@@ -140,7 +140,7 @@ class Roots:
             raise InvalidMacaroon()
         proven = narrowed(root, holders, (), vocabulary) if holders or vocabulary is not BUILTIN else root
         if not (holders and holders[-1].startswith(_ONCE)):
-            _, key_name, root_key, _ = self._start
+            _, key_name, root_key, _ = start
             self.texts.remember(token, (proven, vocabulary, key_name, root_key))
         return proven
 

@@ -117,3 +117,19 @@ def test_an_expiry_that_was_plausible_later_is_not_so_earlier() -> None:
     verifier.verify(text, NOW, column)
     with pytest.raises(InvalidMacaroon):
         verifier.verify(text, Request(time="2026-11-23T00:00:00Z"), column)
+
+
+def test_a_text_is_remembered_with_the_key_that_proved_it_and_not_with_the_one_used_last() -> None:
+    keys = {KeyName("k1"): KEY, KeyName("k2"): b"another key"}
+    verifier = Verifier(keys.get)
+    text = encode(root(1))
+    other = encode(Authority(
+        KeyName("k2"), encode_base64(bytes(16)), "alice", "default", SALT,
+        "2026-11-22T06:00:00Z", "2026-12-22T06:00:00Z",
+    ).mint(keys[KeyName("k2")], "https://caps.example"))  # fmt: skip
+    for each in (text, other, text):
+        verifier._roots.prove(each, NOW.vocabulary)
+    verifier.verify(text, NOW, column)
+    del keys[KeyName("k1")]
+    with pytest.raises(InvalidMacaroon):
+        verifier.verify(text, NOW, column)
