@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="interleaved rounds")
     parser.add_argument("--tokens", type=int, default=300, help="distinct tokens a round")
-    parser.add_argument("--rotations", type=int, default=7, help="rotations of load over HTTP; 0 for none")
+    parser.add_argument("--rotations", type=int, default=12, help="rotations of load over HTTP; 0 for none")
     parser.add_argument("--seconds", type=int, default=2, help="how long a burst of load lasts")
     parser.add_argument("--memory", action="store_true", help="verify a million tokens and see what a worker keeps")
     parser.add_argument("--strict", action="store_true", help="fail where a bar does not hold")

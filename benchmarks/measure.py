@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-_WARMING = 25
+_WARMING = 100
 
 
 @dataclass(slots=True)

@@ -45,7 +45,8 @@ def split_first_party(raw: bytes, position: int, limit: int) -> tuple[tuple[byte
         return None
     identifiers = []
     for piece in raw[position + 1 : end - 4].split(b"\x00\x02"):
-        if not piece or piece[0] != len(piece) - 1 or len(piece) > _ONE_BYTE:
+        size = piece[0] if piece else _ONE_BYTE
+        if size != len(piece) - 1 or size >= _ONE_BYTE:
             return None
         identifiers.append(piece[1:])
     return (tuple(identifiers), raw[end:]) if len(identifiers) <= limit else None

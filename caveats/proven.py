@@ -209,7 +209,8 @@ def not_yet(capability: Capability, at_least: bytes) -> tuple[Unmet, ...]:
 
 def _placed(holders: tuple[bytes | None, ...], discharged: tuple[_Placed, ...]) -> Iterator[Any]:
     """What stands where: discharge (None for the root), position, and identifier (None for a third party's)."""
-    return chain(zip(repeat(None), count(AUTHORITY_CAVEATS), holders), discharged)
+    placed = zip(repeat(None), count(AUTHORITY_CAVEATS), holders)
+    return chain(placed, discharged) if discharged else placed
 
 
 def _said_by(user: str, key_name: KeyName) -> dict[str, Any]:

@@ -22,7 +22,7 @@ REMEMBERED = 16_384
 """So many users, rows, looks and names in looks are kept: under 5 MB. Forgotten all at once beyond."""
 
 
-class _Held:
+class Held:
     """What is remembered under one mark. ``size`` may miss a few that two threads added at once."""
 
     __slots__ = ("mark", "readings", "size")
@@ -38,7 +38,7 @@ class Readings:
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
-        self._held = _Held(b"")
+        self.held = Held(b"")
 
     def are_kept(self, mark: bytes) -> bool:
         """Whether anything can be remembered under a mark."""
@@ -46,7 +46,7 @@ class Readings:
 
     def find(self, mark: bytes, user: str, names: Sequence[str]) -> Reading | None:
         """Return a reading of at least some names of a user under a mark; None where the database has to be asked."""
-        held = self._held  # taken once: another thread may put the next mark's in its place meanwhile
+        held = self.held  # taken once: another thread may put the next mark's in its place meanwhile
         if held.mark != mark:
             return None
         readings = held.readings
@@ -62,8 +62,8 @@ class Readings:
 
     def _keep(self, mark: bytes, key: str | tuple[str, tuple[str, ...]], reading: Reading, size: int) -> None:
         if self.are_kept(mark):
-            held = self._held
+            held = self.held
             if held.mark != mark or held.size + size > self._most:
-                held = self._held = _Held(mark)
+                held = self.held = Held(mark)
             held.size += size
             held.readings[key] = reading
