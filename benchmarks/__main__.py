@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="interleaved rounds")
     parser.add_argument("--tokens", type=int, default=300, help="distinct tokens a round")
-    parser.add_argument("--rotations", type=int, default=12, help="rotations of load over HTTP; 0 for none")
+    parser.add_argument("--rotations", type=int, default=8, help="rotations of load over HTTP; 0 for none")
     parser.add_argument("--seconds", type=int, default=2, help="how long a burst of load lasts")
     parser.add_argument("--memory", action="store_true", help="verify a million tokens and see what a worker keeps")
     parser.add_argument("--strict", action="store_true", help="fail where a bar does not hold")
@@ -61,7 +61,7 @@ def _over_http(rotations: int, seconds: int, memory: bool) -> tuple[list[http.Th
     if rotations and has_wrk():
         results = http.figures(rotations, seconds)
         said = (
-            f"Throughput of one worker, driven by wrk on another core with 16 connections that stay open: the median"
+            f"Throughput of one worker, driven by wrk on another core with 64 connections that stay open: the median"
             f"\nof {rotations} rotations of {seconds} s for each contender, with 300 distinct tokens of 10 users.\n\n"
             + _throughput(results)
         )

@@ -19,7 +19,7 @@ from benchmarks.http_home import LiveHome
 from benchmarks.http_load import Server, Target
 from capsvc.names import VERIFY
 
-_ROTATIONS_A_START = 2
+_ROTATIONS_A_START = 4
 _QUESTION = json.dumps({"token": "TOKEN", "request": {"method": "GET", "path": "/docs/2026/report"}})
 
 

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_CONNECTIONS = 16
+_CONNECTIONS = 64
 _PATIENCE_SECONDS = 30.0
 _SCRIPT = """
 local requests, at = {}, 0

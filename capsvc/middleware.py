@@ -73,8 +73,8 @@ class CapabilityMiddleware:
                 raise
             await problem(scope, receive, send)
             return
-        # A copy, as ASGI has it, so that the verdict stays in here: it costs 0.3 µs more than to set it in place.
-        await self._app({**scope, VERDICT: verdict}, receive, send)
+        scope[VERDICT] = verdict  # in place, as Starlette sets its user: a copy of the scope costs 0.4 µs
+        await self._app(scope, receive, send)
 
     def _request(self, scope: Scope, facts: Facts) -> Request:
         """Make a request that tells its facts when a predicate asks, and the application's own ones at once."""

@@ -33,7 +33,7 @@ class Auth(Endpoint):
         node, proxies = self._node, self._proxies
         headers = read_headers(scope, proxies, own=False)
         presentation = unverified_presentation(headers, self._longest)
-        demand_method(headers, proxies)
+        demand_method(headers, scope, proxies)
         request = node.request_later(lambda: original_facts(scope, proxies))
         try:
             try:
