@@ -112,13 +112,18 @@ Measured on {_processor()}, {platform.system()} {platform.machine()}, Python {pl
 
 ## What is remembered, and why that leaks nothing
 
-A verifier remembers a bounded number of proven chains: the text of a token, and the bytes of a root, with
-what they say. Only what was proven gets in, and an entry counts only while its root key is still the one
+A verifier remembers a bounded number of proven chains: the text of a token from its second time on, and the
+bytes of a root, with what they say. Only what was proven gets in, and an entry counts only while its root key is still the one
 that its name leads to. Salts, times, the predicates of a request, discharges and their binding are looked
 at every time. `Verifier(…, remembered=0)` switches it off, and never changes a verdict.
 
 A remembered token is found by its hash and then compared as a whole. So an answer that comes sooner tells
 that this very text was here lately, which nobody can ask about without having the text.
+
+A store remembers the salts of a bounded number of users for as long as nobody commits. Each look compares 82
+bytes of the database's header, mapped, that every commit by any process changes before it is acknowledged
+(`capsvc/stores/counter.py` says why that is enough): no statement and no system call, also for a token that was
+never seen. After a commit each user costs one SELECT. In WAL mode nothing is remembered.
 """
 
 
