@@ -113,9 +113,9 @@ Measured on {_processor()}, {platform.system()} {platform.machine()}, Python {pl
 ## What is remembered, and why that leaks nothing
 
 A verifier remembers a bounded number of proven chains: the text of a token from its second time on, and the
-bytes of a root, with what they say. Only what was proven gets in, and an entry counts only while its root key is still the one
-that its name leads to. Salts, times, the predicates of a request, discharges and their binding are looked
-at every time. `Verifier(…, remembered=0)` switches it off, and never changes a verdict.
+bytes of a root, with what they say. Only what was proven gets in, and an entry counts only while its root
+key is still the one that its name leads to. Salts, times, the predicates of a request, discharges and their
+binding are looked at every time. `Verifier(…, remembered=0)` switches it off, and never changes a verdict.
 
 A remembered token is found by its hash and then compared as a whole. So an answer that comes sooner tells
 that this very text was here lately, which nobody can ask about without having the text.
