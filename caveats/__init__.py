@@ -21,6 +21,7 @@ from caveats.errors import (
     Unmet,
     VerificationError,
 )
+from caveats.explanation import Explained, Explanation, explain
 from caveats.interchange import AnyMacaroon, decode, encode, from_pymacaroons, to_pymacaroons
 from caveats.macaroon import Caveat, Macaroon
 from caveats.mint import Mint
@@ -32,6 +33,7 @@ from caveats.predicate import Predicate
 from caveats.proof import Prefix, Proof, prove
 from caveats.proven import Salts
 from caveats.request import Request
+from caveats.scope import Contradiction, Scope, ThirdParty, scope
 from caveats.verifier import Verifier
 from caveats.vocabulary import BUILTIN, DECLARABLE, Vocabulary
 from caveats.wire import Format, Limits
@@ -45,10 +47,13 @@ __all__ = [
     "Capability",
     "Caveat",
     "CaveatUnmet",
+    "Contradiction",
     "DecodeError",
     "Digest",
     "DischargeError",
     "Expired",
+    "Explained",
+    "Explanation",
     "Format",
     "Host",
     "InvalidMacaroon",
@@ -68,7 +73,9 @@ __all__ = [
     "Revoked",
     "Salt",
     "Salts",
+    "Scope",
     "Text",
+    "ThirdParty",
     "Time",
     "TokenSet",
     "Unique",
@@ -81,8 +88,10 @@ __all__ = [
     "check_salt_name",
     "decode",
     "encode",
+    "explain",
     "from_pymacaroons",
     "prove",
+    "scope",
     "time_text",
     "to_pymacaroons",
 ]

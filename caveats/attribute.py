@@ -1,10 +1,17 @@
 """The types of attribute: which operators each has, how its values read, and when a fact meets them.
 
-A type only ever refuses. Its three methods are the whole contract:
+A type only ever refuses. Three methods are all that a verdict needs:
 
 - ``operand(operator, items)`` reads a caveat's values, or raises ValueError;
 - ``fact(value)`` reads what a request says, or raises TypeError or ValueError (a caller's mistake);
 - ``refusal(operator, operand, fact)`` gives the reason why the fact does not meet the operand, else None.
+
+Two more take caveats apart for people:
+
+- ``meet(demands)`` writes the weakest demands that imply all of these, or None where no fact meets them
+  all. What the same facts meet is written in the same way, so some imply others exactly when the meet of
+  all is their own;
+- ``instead(operator, items, fact)`` says what would have to differ in a fact that was refused.
 
 Facts and operands are plain comparable values, so that no type keeps state.
 """
@@ -13,7 +20,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from unicodedata import is_normalized
@@ -21,6 +28,11 @@ from unicodedata import is_normalized
 from caveats.encoding import HALF_CHARACTER
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FIRST, _END = "0001-01-01T00:00:00Z", "9999-12-31T23:59:60Z"
+"""The first time that there is, and where the last one ends: no caveat can say that."""
+
+Written = tuple[str, tuple[str, ...]]
+"""A demand as a caveat writes it: operator and items."""
 
 
 def time_text(moment: datetime | int | float | str) -> str:
@@ -75,12 +87,30 @@ class AttributeType:
         """Say why a fact does not meet an operand; None when it does."""
         raise NotImplementedError
 
+    def meet(self, demands: Sequence[tuple[str, Any]]) -> tuple[Written, ...] | None:
+        """Write the weakest demands that imply these, each an operator and its operand; None for no fact at all."""
+        raise NotImplementedError
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: Any) -> str:
+        """Say what would have to differ in a fact that was refused, as a phrase to act on."""
+        raise NotImplementedError
+
 
 def only(items: tuple[str, ...]) -> str:
     """Return the one item of an operator that takes one. Raises ValueError."""
     if len(items) != 1:
         raise ValueError("this operator takes one value; write a space inside a value as %20")
     return items[0]
+
+
+def one_of(items: Sequence[str]) -> tuple[Written, ...] | None:
+    """Write the demand for one of some items, in their order; None where there are none."""
+    return (("in" if len(items) > 1 else "=", tuple(items)),) if items else None
+
+
+def either(items: tuple[str, ...]) -> str:
+    """Name one or several alternatives: ``a, b or c``."""
+    return " or ".join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 
 class Time(AttributeType):
@@ -100,6 +130,17 @@ class Time(AttributeType):
         if operator == "<":
             return None if fact < operand else f"it is {fact}"
         return None if fact >= operand else f"it is only {fact}"
+
+    def meet(self, demands: Sequence[tuple[str, str]]) -> tuple[Written, ...] | None:
+        begins = max((operand for operator, operand in demands if operator == ">="), default=_FIRST)
+        ends = min((operand for operator, operand in demands if operator == "<"), default=_END)
+        if begins >= ends:
+            return None
+        lower = ((">=", (begins,)),) if begins > _FIRST or ends == _END else ()
+        return lower + ((("<", (ends,)),) if ends < _END else ())
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: str) -> str:
+        return f"ask before {items[0]}" if operator == "<" else f"ask at {items[0]} or later"
 
 
 class Text(AttributeType):
@@ -128,6 +169,12 @@ class Text(AttributeType):
     def refusal(self, operator: str, operand: frozenset[str], fact: str) -> str | None:
         return None if fact in operand else f"it is {fact}"
 
+    def meet(self, demands: Sequence[tuple[str, frozenset[str]]]) -> tuple[Written, ...] | None:
+        return one_of(sorted(frozenset.intersection(*(operand for _, operand in demands))))
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: str) -> str:
+        return f"{'ask as' if self._is_name else 'make it'} {either(items)}"
+
 
 class TokenSet(AttributeType):
     """A set of tokens: every one that the request needs has to be among those allowed."""
@@ -148,6 +195,12 @@ class TokenSet(AttributeType):
         if fact and fact <= operand:
             return None
         return f"the request needs {' '.join(sorted(fact - operand))}" if fact else "the request names none"
+
+    def meet(self, demands: Sequence[tuple[str, frozenset[str]]]) -> tuple[Written, ...] | None:
+        return one_of(sorted(frozenset.intersection(*(operand for _, operand in demands))))
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: frozenset[str]) -> str:
+        return f"use {either(items)}"
 
     def _token(self, value: str) -> str:
         if not isinstance(value, str):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from caveats.attribute import AttributeType
+from caveats import prefixes
+from caveats.attribute import AttributeType, Written, either
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -45,3 +48,25 @@ class Network(AttributeType):
         self, operator: str, operand: tuple[IPv4Network | IPv6Network, ...], fact: IPv4Address | IPv6Address
     ) -> str | None:
         return None if any(fact in network for network in operand) else f"it is {fact}"
+
+    def meet(self, demands: Sequence[tuple[str, tuple[IPv4Network | IPv6Network, ...]]]) -> tuple[Written, ...] | None:
+        from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+
+        known = {_bits(network): network for _, operand in demands for network in operand}
+        met = reduce(prefixes.meet, (set(map(_bits, operand)) for _, operand in demands))
+        networks = [known[bits] for bits in met]
+        # No fact is a mapped address, so whether these are among a network's says nothing.
+        mapped = IPv6Network("::ffff:0:0/96")
+        fours = collapse_addresses(each for each in networks if isinstance(each, IPv4Network))
+        sixes = collapse_addresses([mapped, *(each for each in networks if isinstance(each, IPv6Network))])
+        items = (*map(str, fours), *(str(each) for each in sixes if each != mapped))
+        return (("in", items),) if items else None
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: IPv4Address | IPv6Address) -> str:
+        return f"come from {either(items)}"
+
+
+def _bits(network: IPv4Network | IPv6Network) -> str:
+    """The version and the bits of a network: it lies in every one whose bits its own begin with."""
+    bits = f"{int(network.network_address):0{network.max_prefixlen}b}"
+    return f"{network.version}{bits[: network.prefixlen]}"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from caveats.attribute import AttributeType, only
+from caveats.attribute import AttributeType, Written, one_of, only
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
 
@@ -57,6 +57,13 @@ class Digest(AttributeType):
     def refusal(self, operator: str, operand: str, fact: str) -> str | None:
         return None if fact == operand else f"it is {fact}"
 
+    def meet(self, demands: Sequence[tuple[str, str]]) -> tuple[Written, ...] | None:
+        digests = {operand for _, operand in demands}
+        return one_of([*digests]) if len(digests) == 1 else None
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: str) -> str:
+        return f"send what has the digest {items[0]}"
+
 
 class Salt(AttributeType):
     """A name and its 16 random bytes; met while the salt column does not disagree.
@@ -85,6 +92,16 @@ class Salt(AttributeType):
         name, salt = operand
         return None if fact.get(name, salt) == salt else "it was revoked"
 
+    def meet(self, demands: Sequence[tuple[str, tuple[str, bytes]]]) -> tuple[Written, ...] | None:
+        """Names conjoin. Two salts of one name contradict, as they do for a verifier, even where it has no row."""
+        salts = dict(operand for _, operand in demands)
+        if any(salts[name] != salt for _, (name, salt) in demands):
+            return None
+        return tuple(("=", (f"{name}/{encode_base64(salts[name])}",)) for name in sorted(salts))
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: Mapping[str, bytes | None]) -> str:
+        return "log in again, or ask whoever handed it on for another"
+
 
 class Unique(AttributeType):
     """128 random bits as 22 characters of base64. Forbids nothing by itself."""
@@ -105,6 +122,12 @@ class Unique(AttributeType):
 
     def refusal(self, operator: str, operand: str, fact: object) -> str | None:
         return None
+
+    def meet(self, demands: Sequence[tuple[str, str]]) -> tuple[Written, ...] | None:
+        return ()
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: object) -> str:
+        return ""
 
 
 def _fixed_base64(text: str, size: int, otherwise: str) -> bytes:

@@ -7,9 +7,12 @@ path that could be read in two ways meets no caveat at all (design section 4).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from caveats.attribute import AttributeType, only
+from caveats import prefixes
+from caveats.attribute import AttributeType, Written, either, one_of, only
 
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -49,6 +52,11 @@ class Path:
         except UnicodeDecodeError:
             return cls("", "", "the request's path is not UTF-8")
         return cls.plain(text, absolute=True)
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The stem's segments: those of a path under a prefix begin with the prefix's."""
+        return tuple(self.stem.split("/"))
 
     def is_under(self, prefix: Path) -> bool:
         """Tell whether the prefix's segments are the first of this path's; ``/`` is above everything."""
@@ -106,3 +114,20 @@ class PathType(AttributeType):
             if fact.text == path.text or (operator == "^=" and fact.is_under(path)):
                 return None
         return f"it is {fact.text}"
+
+    def meet(self, demands: Sequence[tuple[str, tuple[Path, ...]]]) -> tuple[Written, ...] | None:
+        """What one demand lists exactly can only be listed exactly in the meet; else there are prefixes alone."""
+        lists = [{path.text: path.segments for path in paths} for operator, paths in demands if operator != "^="]
+        trees = [{path.segments for path in paths} for operator, paths in demands if operator == "^="]
+        if not lists:
+            met = prefixes.outermost(reduce(prefixes.meet, trees))
+            return (("^=", tuple(sorted("/".join(each) or "/" for each in met))),) if met else None
+        texts = set.intersection(*map(set, lists))
+        for tree in trees:
+            inside = prefixes.under(lists[0].values(), tree)
+            texts = {text for text in texts if lists[0][text] in inside}
+        return one_of(sorted(texts))
+
+    def instead(self, operator: str, items: tuple[str, ...], fact: Path) -> str:
+        phrase = f"{'stay under' if operator == '^=' else 'ask for'} {either(items)}"
+        return f"write it so that it reads in one way only, and {phrase}" if fact.problem else phrase

@@ -17,6 +17,7 @@ ORDER = [
     "encoding",
     "chain",
     "attribute",
+    "prefixes",
     "path",
     "number",
     "network",
@@ -37,6 +38,8 @@ ORDER = [
     "verifier",
     "mint",
     "attenuation",
+    "scope",
+    "explanation",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300

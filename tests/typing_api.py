@@ -15,7 +15,10 @@ from caveats import (
     Capability,
     Caveat,
     CaveatUnmet,
+    Contradiction,
     Expired,
+    Explained,
+    Explanation,
     Format,
     KeyName,
     Limits,
@@ -28,7 +31,9 @@ from caveats import (
     Request,
     Revoked,
     Salts,
+    Scope,
     Text,
+    ThirdParty,
     Unmet,
     VerificationError,
     Verifier,
@@ -37,8 +42,10 @@ from caveats import (
     check_salt_name,
     decode,
     encode,
+    explain,
     from_pymacaroons,
     prove,
+    scope,
     time_text,
     to_pymacaroons,
 )
@@ -169,3 +176,25 @@ def prefixes(derived_key: bytes, macaroon: Macaroon) -> bytes:
     assert_type(longer, Prefix)
     assert_type(thirds, list[tuple[Caveat, bytes]])
     return longer.signature
+
+
+def taking_apart(text: str, theirs: TheirMacaroon, request: Request) -> None:
+    found = scope(text)
+    assert_type(found, Scope)
+    assert_type(scope(["method = GET", BUILTIN.parse("path ^= /docs"), b"user = alice"], BUILTIN), Scope)
+    assert_type(found.predicates, tuple[Predicate, ...])
+    assert_type(found.redundant, tuple[int, ...])
+    assert_type(found.contradictions, tuple[Contradiction, ...])
+    assert_type(found.not_understood, tuple[Unmet, ...])
+    assert_type(found.third_parties, tuple[ThirdParty, ...])
+    assert_type(found.permits_nothing, bool)
+    assert_type(found.unmet(request), tuple[str, ...])
+    assert_type(found.is_narrower_than(scope(theirs)), bool)
+    explained = explain(text, request, vocabulary=BUILTIN, discharges=[text, theirs])
+    assert_type(explained, Explanation)
+    assert_type(explained.caveats, tuple[Explained, ...])
+    assert_type(explained.unmet, tuple[Explained, ...])
+    assert_type(explained.sentences, tuple[str, ...])
+    scope(5)  # type: ignore[arg-type]
+    found.unmet({"method": "GET"})  # type: ignore[arg-type]
+    found.is_narrower_than(text)  # type: ignore[arg-type]

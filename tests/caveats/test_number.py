@@ -6,8 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from caveats import Number
+from caveats.number import number_after
 
 
 def _met(operator: str, *bounds: str, fact: int | str) -> bool:
@@ -71,3 +74,38 @@ def test_a_number_is_written_in_its_shortest_form(value: int | str, written: str
 
 def test_an_unmet_number_says_what_it_is() -> None:
     assert Number().refusal("<=", Number().operand("<=", ("5",)), Number().fact("5.10")) == "it is 5.1"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(-(10**18) + 2, 10**18 - 2), st.integers(0, 17))
+def test_no_number_of_eighteen_digits_lies_between_one_and_the_next(digits: int, places: int) -> None:
+    number = Decimal(digits).scaleb(-places)
+    try:
+        scaled = Number().fact(f"{number:f}")
+    except ValueError:  # a zero before the point is one more digit
+        return
+    after = Decimal(number_after(scaled)).scaleb(-18)
+    assert after > number
+    assert Number().fact(Number.written(number_after(scaled))) == number_after(scaled)
+    assert number_after(-number_after(scaled)) == -scaled
+    halfway = (number + after) / 2
+    with pytest.raises(ValueError, match="18 digits"):
+        Number().fact(f"{halfway:f}")
+
+
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [
+        ("0", "0.00000000000000001"),
+        ("9.99999999999999999", "10"),
+        ("10", "10.0000000000000001"),
+        ("-10", "-9.99999999999999999"),
+        ("99999999999999999.9", "100000000000000000"),
+        ("100000000000000000", "100000000000000001"),
+        ("-0.00000000000000001", "0"),
+    ],
+)
+def test_the_next_number_has_fewer_digits_behind_the_point_the_more_there_are_before_it(
+    number: str, after: str
+) -> None:
+    assert number_after(Number().fact(number)) == Number().fact(after)
