@@ -44,6 +44,9 @@ ROOT = re.compile(
 )
 _FROM_URL, _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!"), bytes.maketrans(b"-_", b"+/")
 _STARTS = 64
+_LONGEST_TEXT = 1024
+"""Longer texts are not remembered: who holds a root can cut as many and as long copies of it as she likes."""
+
 _ONCE = b"request = "
 """How the last caveat of a copy begins that is bound to one request: it will not be seen again."""
 
@@ -139,7 +142,7 @@ class Roots:
         if not compare_digest(chain.sign(root[2], holders), presented):
             raise InvalidMacaroon()
         proven = narrowed(root, holders, (), vocabulary) if holders or vocabulary is not BUILTIN else root
-        if not (holders and holders[-1].startswith(_ONCE)):
+        if len(token) <= _LONGEST_TEXT and not (holders and holders[-1].startswith(_ONCE)):
             _, key_name, root_key, _ = start
             self.texts.remember(token, (proven, vocabulary, key_name, root_key))
         return proven

@@ -133,3 +133,11 @@ def test_a_text_is_remembered_with_the_key_that_proved_it_and_not_with_the_one_u
     del keys[KeyName("k1")]
     with pytest.raises(InvalidMacaroon):
         verifier.verify(text, NOW, column)
+
+
+def test_long_copies_of_a_known_root_are_not_kept() -> None:
+    verifier = Verifier(lambda name: KEY)
+    for number in range(20):
+        text = encode(root().attenuate("method = GET", f"path in / /{number}{'x' * 900}"))
+        assert verifier.verify(text, NOW.saying(path="/"), column).user == "alice"
+    assert held(verifier) == ("<Memo of 0 entries>", "<Memo of 1 entries>")
