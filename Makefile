@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench million wheel clean
+.PHONY: run test lint format bench interop interop-packages million wheel clean
+
+# What foreign libraries leave between runs: npm's packages, Go's compiled objects.
+INTEROP ?= $(CURDIR)/$(VENV)/interop
 
 run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint
+test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages)
 	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
@@ -28,6 +31,24 @@ bench: $(STAMP)
 	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev wrk \
 		> /dev/null 2>&1 || echo "no apt here, or not root: C, Go and the load over HTTP are left out"
 	$(BIN)/python -m benchmarks --write
+
+# Prints who minted, who narrowed and who verified, as a table.
+interop: $(STAMP) interop-packages
+	INTEROP_TABLE=true $(BIN)/pytest -q -n 2 --dist worksteal tests/interop
+
+# C, Go and JavaScript libraries for tests/interop. Does nothing where all are there.
+interop-packages: APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+interop-packages:
+	@wanted=""; \
+	ls /usr/lib/*/libmacaroons.so.0 > /dev/null 2>&1 || wanted="$$wanted libmacaroons0"; \
+	command -v go > /dev/null || wanted="$$wanted golang-go"; \
+	test -e /usr/share/gocode/src/gopkg.in/macaroon.v2 || wanted="$$wanted golang-gopkg-macaroon.v2-dev"; \
+	command -v node > /dev/null || wanted="$$wanted nodejs"; \
+	command -v npm > /dev/null || wanted="$$wanted npm"; \
+	test -z "$$wanted" || { echo "installing$$wanted"; $(APT) update && \
+		$(APT) install -y --no-install-recommends $$wanted > /dev/null; }
+	@test -e $(INTEROP)/js/node_modules/macaroon/package.json || \
+		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/js macaroon@3.0.4
 
 million: $(STAMP)
 	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users
