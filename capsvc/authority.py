@@ -11,10 +11,22 @@ from anyio import to_thread
 from capsvc.errors import CredentialsRefused, Refused
 from capsvc.node import Node
 from capsvc.passwords import HashingSlots, Passwords
+from capsvc.sealing import is_bound_root, seal
 from capsvc.settings import Settings
 from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
 from caveats import Authority as Written
-from caveats import Capability, KeyName, Macaroon, Mint, Revoked, check_salt_name, decode, time_text
+from caveats import (
+    Capability,
+    InvalidMacaroon,
+    KeyName,
+    Macaroon,
+    Mint,
+    Revoked,
+    chain,
+    check_salt_name,
+    decode,
+    time_text,
+)
 from caveats.encoding import encode_base64
 from caveats.proven import NONCE_PREFIX
 
@@ -88,10 +100,11 @@ class Authority:
     def renew(self, capability: Capability, lifetime: int = 0) -> Minted:
         """Mint a macaroon that says what a live root says, with a fresh nonce and a later expiry.
 
-        Raises Refused for a macaroon to which anything was appended (it would outlive what it was cut
-        from) and past the longest age of a login; Revoked when the salt has changed meanwhile.
+        Raises Refused for a macaroon to which anything was appended but a binding to this request (it
+        would outlive what it was cut from) and past the longest age of a login; Revoked when the salt has
+        changed meanwhile. What is renewed for a bound copy goes out sealed alone: :meth:`seal_for`.
         """
-        if capability.narrowings:
+        if capability.narrowings and not is_bound_root(capability):
             raise Refused("a narrowed macaroon is not renewed: renew the one that it was cut from")
         name, salt = capability.authority.salt_name, capability.authority.salt
         issued = self._issued_still(capability, name)
@@ -107,6 +120,15 @@ class Authority:
         if ends <= now:
             raise Refused("this login has reached its longest age: log in again")
         return self._write(capability.user, capability.audience, name, salt, capability.not_before, time_text(ends))
+
+    def seal_for(self, capability: Capability, answer: bytes) -> bytes:
+        """Seal an answer to a bound copy so that only who holds the root that it was cut from opens it."""
+        root_key = self._node.ring().root_key(capability.key_name)
+        if root_key is None:
+            raise InvalidMacaroon()
+        first = chain.start(chain.derive_key(root_key), str(capability.key_name).encode("ascii"))
+        (request,) = (each for each in capability.holders[-1:] if each is not None)
+        return seal(chain.sign(first, capability.minted), request, answer)
 
     def _issued_still(self, capability: Capability, name: str) -> IssuedSalt:
         try:

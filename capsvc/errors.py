@@ -41,3 +41,11 @@ class TooBusy(CapsvcError):
     def __init__(self, retry_after: int) -> None:
         super().__init__("too many logins at once; try again in a moment")
         self.retry_after = retry_after
+
+
+class Unbound(CapsvcError):
+    """The capability is proven, but not bound to one request, or not for so short a time as the guard demands."""
+
+
+class Replayed(CapsvcError):
+    """This very request was let in before."""

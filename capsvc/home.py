@@ -1,7 +1,8 @@
 """The home of one installation: a directory, mode 0700, with everything that it keeps.
 
 ``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
-key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once).
+key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once), ``replays.db`` (what
+the replay guard let in within the last minute, where it is on).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from capsvc.errors import SettingsError
 from capsvc.settings import DEFAULT_HOME, Settings, load
 from capsvc.shares import ShareFile
 from capsvc.stores import Store
+from capsvc.stores.replays import Replays
 from capsvc.stores.sqlite import SQLiteStore
 
 _DATABASE, _SHARES, _ADDRESS, _FIRST_PASSWORD = "capsvc.db", "keys.json", "address", "first-password"
+_REPLAYS = "replays.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ class Home:
         """Open the store. Raises SettingsError where there is none, StoreUnavailable where it does not open."""
         self.demand()
         return SQLiteStore(self.path / _DATABASE)
+
+    def open_replays(self) -> Replays:
+        """Open the table of the replay guard, or make it. Raises SettingsError, StoreUnavailable."""
+        self.demand()
+        return Replays(self.path / _REPLAYS)
 
     def write_private(self, path: Path, text: str) -> None:
         """Write a file that only its owner can read."""

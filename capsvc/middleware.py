@@ -13,6 +13,7 @@ from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import HTTPProblem, Problem, bad_request, problem_of
 from capsvc.node import Node, Presentation, Verdict
+from capsvc.replay import ReplayGuard
 from caveats import CaveatUnmet, Request
 
 VERDICT = "capsvc.verdict"
@@ -31,6 +32,7 @@ class CapabilityMiddleware:
     them; websockets are guarded as GET; lifespan passes; anything else is refused. ``facts`` tells
     what only the application knows, such as its actions. Where the one thing that is not met is a
     ``body`` caveat, the body is read, up to ``body_bytes``, and checked before the application runs.
+    With a ``replay_guard`` only request-bound copies pass, each of them once.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class CapabilityMiddleware:
         audiences: Sequence[str | None] = (None,),
         facts: Facts | None = None,
         body_bytes: int = _BODY_BYTES,
+        replay_guard: ReplayGuard | None = None,
     ) -> None:
         self._app = app
         self._node = node
         self._audiences = tuple(audiences)
         self._facts = facts
         self._body_bytes = body_bytes
+        self._replay_guard = replay_guard
         self._longest = node.settings.header_characters
         self._proxies = Proxies.of(node.settings.trusted_proxies, node.settings.forwarded)
 
@@ -67,6 +71,8 @@ class CapabilityMiddleware:
                 verdict = self._node.verify(presentation, request, self._audiences, patient=False)
             except (StoreBusy, CaveatUnmet, ValueError) as why:
                 verdict, receive = await self._again(why, presentation, request, scope, receive, headers)
+            if self._replay_guard is not None:
+                await self._replay_guard.admit(verdict.capability)
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500:
@@ -103,8 +109,11 @@ class CapabilityMiddleware:
                     return await verify_patiently(self._node, presentation, request, self._audiences), receive
                 except CaveatUnmet as unmet:
                     why = unmet
-            if not isinstance(why, CaveatUnmet) or not _only_body(why, request):
+            if not isinstance(why, CaveatUnmet) or "body" in request.facts:
                 raise why
+            others = tuple(each for each in why.unmet if not each.predicate.startswith("body = "))
+            if others:  # the body was not read, and need not be: whether it is met, nobody knows
+                raise CaveatUnmet(others)
             body, receive = await _read(headers, receive, self._body_bytes)
             request = request.saying(body=body)
             return await verify(self._node, presentation, request, self._audiences), receive
@@ -127,10 +136,6 @@ async def verify_patiently(
 ) -> Verdict:
     """Verify on a thread, which can wait for a store that is locked for the moment."""
     return await to_thread.run_sync(lambda: node.verify(presentation, request, audiences, min_revision=min_revision))
-
-
-def _only_body(unmet: CaveatUnmet, request: Request) -> bool:
-    return all(each.predicate.startswith("body = ") for each in unmet.unmet) and "body" not in request.facts
 
 
 async def _read(headers: Headers, receive: Receive, limit: int) -> tuple[bytes, Receive]:

@@ -51,6 +51,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     open_verify: bool = False
     """Whether anybody may ask ``/v1/verify``, without a capability for ``capsvc.verify``."""
 
+    replay_guard: bool = False
+    """Whether the service's own guarded routes take request-bound copies alone, and each of them once."""
+
+    replay_window: Annotated[int, msgspec.Meta(ge=1, le=300)] = 30
+    """How far ahead a request-bound copy may expire, beside ``clock_skew``."""
+
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     forwarded: Literal["X-Forwarded", "X-Original"] = "X-Forwarded"
 

@@ -99,25 +99,43 @@ def _post(url: str, path: str, body: dict[str, Any], capability: str | None = No
 def _call(method: str, url: str, path: str, body: dict[str, Any] | None, capability: str | None) -> Any:
     import httpx2
 
+    from capsvc.client import BoundAuth
+
     base = (url or _address()).rstrip("/")
     if capability and not re.fullmatch(r"[!-~]+", capability):
         raise CapsvcError("a token is URL-safe base64, on one line")
-    headers = {"Authorization": f"Bearer {capability}"} if capability else {}
+    try:
+        auth = BoundAuth(capability, base) if capability else None
+    except ValueError:
+        raise _no_service(base) from None
     try:
         json.dumps(body, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise CapsvcError("names and passwords are UTF-8") from None
     try:
-        response = httpx2.request(method, base + path, json=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+        response = httpx2.request(method, base + path, json=body, auth=auth, timeout=_TIMEOUT_SECONDS)
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-        raise CapsvcError(f"no service answers at {base}: is it running, and is the address right?") from None
+        raise _no_service(base) from None
     try:
         answer = response.json()
         if response.is_success:
-            return answer
+            return _opened(answer, capability, response) if capability else answer
         raise CapsvcError(f"{answer['title'].lower()}: {answer['detail']}")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CapsvcError(f"{base} answers {response.status_code}, but not like a capsvc service") from None
+
+
+def _no_service(base: str) -> CapsvcError:
+    return CapsvcError(f"no service answers at {base}: is it running, and is the address right?")
+
+
+def _opened(answer: Any, capability: str, response: Any) -> Any:
+    """Open an answer that was sealed for whoever holds the original."""
+    if "sealed" not in answer:
+        return answer
+    from capsvc.sealing import unseal
+
+    return json.loads(unseal(capability, response.request.headers["Authorization"], answer["sealed"]))
 
 
 def _address() -> str:

@@ -88,7 +88,13 @@ def _guarded(service: Service, route: Route) -> ASGIApp:
     endpoint = route.endpoint if isinstance(route.endpoint, Endpoint) else request_response(route.endpoint)
     if not route.audiences:
         return endpoint
-    return CapabilityMiddleware(endpoint, service.node, route.audiences, body_bytes=service.settings.body_bytes)
+    return CapabilityMiddleware(
+        endpoint,
+        service.node,
+        route.audiences,
+        body_bytes=service.settings.body_bytes,
+        replay_guard=service.replay_guard,
+    )
 
 
 class _Methods:

@@ -14,10 +14,12 @@ from capsvc.errors import (
     CredentialsRefused,
     NotSeenYet,
     Refused,
+    Replayed,
     SettingsError,
     StoreBusy,
     StoreUnavailable,
     TooBusy,
+    Unbound,
     UnknownUser,
 )
 from capsvc.logs import logger
@@ -120,7 +122,21 @@ def _of_macaroon(error: MacaroonError) -> Problem:
     return _UNPROVEN
 
 
+def _of_guard(error: Replayed | Unbound) -> Problem:
+    word = "replayed" if isinstance(error, Replayed) else "unbound"
+    title = "The request was presented before" if word == "replayed" else "A copy bound to this request is needed"
+    detail = (
+        "Each request needs a copy of its own: docs/clients.md says which classes make them."
+        if word == "replayed"
+        else f"This guard demands a bound copy: {error}. docs/clients.md says which classes make them."
+    )
+    challenge = f'{_REALM}, error="invalid_token", error_description="{word}"'
+    return Problem(401, word, title, detail, {"WWW-Authenticate": challenge})
+
+
 def _of_service(error: Exception) -> Problem:
+    if isinstance(error, (Replayed, Unbound)):
+        return _of_guard(error)
     if isinstance(error, CredentialsRefused):
         return Problem(
             401, "invalid-credentials", "User and password are refused", str(error), {"WWW-Authenticate": _REALM}

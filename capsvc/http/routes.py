@@ -13,7 +13,7 @@ from capsvc.http.auth import Auth
 from capsvc.http.endpoint import Endpoint
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
-from capsvc.http.tokens import Described, Login, Renewal, Token, Tokens
+from capsvc.http.tokens import Described, Login, Renewal, SealedToken, Token, Tokens
 from capsvc.http.users import Addition, Change, Changed, UserRow, UserRows, Users
 from capsvc.http.verification import Active, Inactive, Question, Verification
 from capsvc.names import ADMIN, RESERVED_AUDIENCES, VERIFY
@@ -56,7 +56,7 @@ def routes(service: Service) -> list[Route]:
         Route("POST", "/v1/tokens", tokens.log_in, "Log in and get a macaroon",
               takes=Login, gives=(Token,), status=201, errors=(*body_errors, 401, 403, 429)),
         Route("POST", "/v1/tokens/renew", tokens.renew, "Renew a live capability to which nothing was appended",
-              (*OWN, *RESERVED_AUDIENCES), Renewal, (Token,), 201, body_errors),
+              (*OWN, *RESERVED_AUDIENCES), Renewal, (Token, SealedToken), 201, body_errors),
         Route("POST", "/v1/verify", Verification(service), "Verify a token for a resource server",
               () if service.settings.open_verify else (VERIFY,), Question, (Active, Inactive), 200, body_errors),
         Route("GET", "/v1/auth", Auth(service), "Authenticate a request for a proxy",

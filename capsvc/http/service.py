@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
 from capsvc.passwords import HashingSlots, Passwords
+from capsvc.replay import ReplayGuard
 from capsvc.settings import Settings
 from capsvc.stores import Store
 
@@ -34,6 +36,7 @@ class Service:
     proxies: Proxies
     location: str
     log: FilteringBoundLogger
+    replay_guard: ReplayGuard | None = None
 
     @classmethod
     def of(cls, home: Home) -> Service:
@@ -46,7 +49,10 @@ class Service:
         location = settings.url or settings.address
         authority = Authority(node, store, passwords, slots, location)
         proxies = Proxies.of(settings.trusted_proxies, settings.forwarded)
-        return cls(settings, store, node, authority, passwords, slots, proxies, location, logger())
+        guard = None
+        if settings.replay_guard:
+            guard = ReplayGuard(home.open_replays(), timedelta(seconds=settings.replay_window), settings.skew, node.now)
+        return cls(settings, store, node, authority, passwords, slots, proxies, location, logger(), guard)
 
     def verdict(self, request: Request) -> Verdict:
         """Return what the middleware verified. Only guarded routes have one."""
@@ -56,4 +62,6 @@ class Service:
     def close(self) -> None:
         """Let go of threads and store."""
         self.slots.close()
+        if self.replay_guard is not None:
+            self.replay_guard.close()
         self.store.close()

@@ -16,6 +16,7 @@ from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
 from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode
 from caveats.authority import AUTHORITY_CAVEATS
+from caveats.encoding import encode_base64
 
 _FORMATS = {1: Format.V1, 2: Format.V2}
 Lifetime = Annotated[int, msgspec.Meta(ge=0)]
@@ -50,6 +51,12 @@ class Token(Secret):
     nonce: str
     issued: str
     expires: str
+
+
+class SealedToken(msgspec.Struct):
+    """A fresh macaroon for who presented a bound copy: the JSON of a Token, sealed for the original's holder."""
+
+    sealed: str
 
 
 class Described(msgspec.Struct):
@@ -109,7 +116,11 @@ class Tokens:
         capability = self._service.verdict(request).capability
         minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
         self._service.log.info("renewal", user=capability.user, audience=capability.audience)
-        return answer(_token(minted.token, minted, renewal.format, minted.written.not_after), 201)
+        token = _token(minted.token, minted, renewal.format, minted.written.not_after)
+        if not capability.narrowings:
+            return answer(token, 201)
+        sealed = self._service.authority.seal_for(capability, msgspec.json.encode(token))
+        return answer(SealedToken(encode_base64(sealed)), 201)
 
     async def describe(self, request: Request) -> Response:
         """``GET /v1/capability``."""

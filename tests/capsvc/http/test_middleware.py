@@ -171,7 +171,7 @@ def test_where_something_else_is_unmet_the_body_is_not_read(service: Serving, gu
     token = append(service.token(), _digest(b"x"), b"method = GET")
     answer = guarded.send(token, "POST", content=b"x" * 3_000_000)
     assert answer.status_code == 403
-    assert [each["predicate"] for each in answer.json()["unmet"]] == [_digest(b"x").decode(), "method = GET"]
+    assert [each["predicate"] for each in answer.json()["unmet"]] == ["method = GET"], "of the body nobody knows"
 
 
 def test_a_websocket_is_guarded_as_get(service: Serving, guarded: Guarded) -> None:
