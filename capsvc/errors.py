@@ -49,3 +49,26 @@ class Unbound(CapsvcError):
 
 class Replayed(CapsvcError):
     """This very request was let in before."""
+
+
+class TicketError(CapsvcError):
+    """A ticket does not open here. Says no more on purpose."""
+
+    def __init__(self) -> None:
+        super().__init__("the ticket does not open here")
+
+
+class CollectionError(CapsvcError):
+    """A discharge could not be collected. The message names the third party and says why."""
+
+
+class DischargeDenied(CollectionError):
+    """A third party says no. The message holds the reason that it gives, on one line."""
+
+
+class InteractionNeeded(CollectionError):
+    """Somebody has to go to ``url`` first, where the third party asks a person; then ask again."""
+
+    def __init__(self, message: str, url: str) -> None:
+        super().__init__(message)
+        self.url = url

@@ -18,12 +18,14 @@ from capsvc.errors import Refused, SettingsError
 from capsvc.hkdf import hkdf_sha256
 from capsvc.shares import ShareFile
 from capsvc.stores import Store, StoredKey
+from capsvc.ticket_keys import PUBLIC, SHARED, OpeningKey, PrivateKey, SharedKey
 from caveats import KeyName
 
 SECRET_BYTES = 32
 PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
 _SIGNING_PURPOSE = "capsvc macaroon root key 1"
 _CHECK_PURPOSE = "capsvc ring secret check 1"
+_TICKET_PURPOSES = {SHARED: "capsvc discharge tickets shared key 1", PUBLIC: "capsvc discharge tickets private key 1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,14 @@ class KeyRing:
             derived = hkdf_sha256(key.secret, _SIGNING_PURPOSE, key.key_id, name.audience or "")
             self._derived[name] = derived
         return derived
+
+    def ticket_key(self, kind: int, key_id: str) -> OpeningKey | None:
+        """Derive the key that opens tickets of a kind; None for one that is unknown, retired or of no kind."""
+        key, purpose = self.keys.get(key_id), _TICKET_PURPOSES.get(kind)
+        if key is None or purpose is None:
+            return None
+        derived = hkdf_sha256(key.secret, purpose, key_id)
+        return SharedKey(key_id, derived) if kind == SHARED else PrivateKey(key_id, derived)
 
 
 def add(store: Store, shares: ShareFile, now: str) -> str:

@@ -48,6 +48,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     clock_skew: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 30
     """At least one second, so that a window begun in the second of a panic began before it."""
 
+    discharge_lifetime: Seconds = 300
+    max_discharge_lifetime: Seconds = 3600
+    """How long a discharge that this service makes lives, and at most."""
+
     open_verify: bool = False
     """Whether anybody may ask ``/v1/verify``, without a capability for ``capsvc.verify``."""
 
@@ -136,6 +140,8 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError("lifetime is longer than max_lifetime")
     if settings.lifetime > settings.max_login_age:
         raise SettingsError("lifetime is longer than max_login_age")
+    if settings.discharge_lifetime > settings.max_discharge_lifetime:
+        raise SettingsError("discharge_lifetime is longer than max_discharge_lifetime")
     if settings.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", settings.url):
         raise SettingsError("url is like https://caps.example.org, without query")
     for network in settings.trusted_proxies:

@@ -16,6 +16,7 @@ import capsvc
 from capsvc.http.bodies import answer
 from capsvc.http.routes import Route
 from capsvc.http.service import Service
+from capsvc.ticket_keys import PUBLIC, PrivateKey, PublicKey
 from caveats import Format, Macaroon
 from caveats.wire import encode_binary
 
@@ -38,7 +39,7 @@ class Contract:
     def __init__(self, service: Service, table: list[Route]) -> None:
         self._service = service
         self._openapi = msgspec.json.encode(_openapi(service, table))
-        self._well_known = msgspec.json.encode(_well_known(service))
+        self._well_known = _well_known(service)
 
     async def openapi(self, request: Request) -> Response:
         """``GET /openapi.json``."""
@@ -46,7 +47,18 @@ class Contract:
 
     async def well_known(self, request: Request) -> Response:
         """``GET /.well-known/capsvc``."""
-        return Response(self._well_known, media_type="application/json")
+        # The key changes with the ring, and everything else with a restart.
+        key = await to_thread.run_sync(self._ticket_key)
+        return Response(
+            msgspec.json.encode({**self._well_known, "tickets": {"key": key.key_id, "public_key": key.text}}),
+            media_type="application/json",
+        )
+
+    def _ticket_key(self) -> PublicKey:
+        ring = self._service.node.ring()
+        key = ring.ticket_key(PUBLIC, ring.signing().key_id)
+        assert isinstance(key, PrivateKey)  # noqa: S101 - the key that signs is in the ring
+        return key.public
 
     async def live(self, request: Request) -> Response:
         """``GET /livez``: the process answers."""
@@ -93,6 +105,8 @@ def _well_known(service: Service) -> dict[str, Any]:
             "default": settings.lifetime,
             "max": settings.max_lifetime,
             "max_login_age": settings.max_login_age,
+            "discharge": settings.discharge_lifetime,
+            "max_discharge": settings.max_discharge_lifetime,
         },
         "openapi": "/openapi.json",
     }

@@ -18,6 +18,7 @@ from capsvc.errors import (
     SettingsError,
     StoreBusy,
     StoreUnavailable,
+    TicketError,
     TooBusy,
     Unbound,
     UnknownUser,
@@ -143,6 +144,9 @@ def _of_service(error: Exception) -> Problem:
         )
     if isinstance(error, Refused):
         return Problem(403, "refused", "The service will not do this", str(error))
+    if isinstance(error, TicketError):
+        detail = "The ticket does not open here: was it made for this third party, with a key that it still has?"
+        return Problem(400, "bad-request", "The request cannot be read", detail)
     if isinstance(error, UnknownUser):
         return Problem(404, "unknown-user", "There is no such user", str(error))
     if isinstance(error, TooBusy):

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from capsvc.http.auth import Auth
+from capsvc.http.discharges import PATH, Asked, Discharged, Discharges
 from capsvc.http.endpoint import Endpoint
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
@@ -69,6 +70,8 @@ def routes(service: Service) -> list[Route]:
               (*OWN, ADMIN), Revocation, (Revoked,), 200, (*body_errors, 404)),
         Route("POST", "/v1/password", revocations.change_password, "Change one's password, and all salts with it",
               OWN, PasswordChange, (Revoked,), 200, (*body_errors, 429)),
+        Route("POST", PATH, Discharges(service).discharge, "Discharge a third-party caveat that names one's user",
+              OWN, Asked, (Discharged,), 200, body_errors),
         Route("POST", "/v1/users", users.add, "Add a user", admin, Addition, (UserRow,), 201, (*body_errors, 409, 429)),
         Route("GET", "/v1/users", users.list, "List users", admin, gives=(UserRows,), query=("after",)),
         Route("GET", "/v1/users/{user}", users.show, "See a user", admin, gives=(UserRow,), errors=(404,)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from capsvc.http.discharges import Asked, Discharged
 from capsvc.http.revocations import PasswordChange
 from capsvc.http.tokens import Login, Token
 from capsvc.http.users import Addition, Change
@@ -23,6 +24,8 @@ SALT = b"sixteen secrets!"
         PasswordChange(SECRET, SECRET),
         Addition("alice", SECRET),
         Change(password=SECRET),
+        Asked(SECRET),
+        Discharged(SECRET, ENDS),
         Question(SECRET, [SECRET]),
         Authority(KeyName("k1"), "A" * 22, "alice", "default", SALT, BEGINS, ENDS),
         Macaroon.mint(SECRET.encode(), "k1"),

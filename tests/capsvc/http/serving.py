@@ -23,6 +23,7 @@ from capsvc.home import Home
 from capsvc.keyring import KeyRing
 from capsvc.passwords import Passwords
 from capsvc.stores import NewUser
+from capsvc.ticket_keys import PublicKey
 from caveats import BUILTIN, Authority, KeyName, Macaroon, decode, time_text
 from caveats.encoding import encode_base64
 from caveats.wire import encode_text
@@ -136,6 +137,12 @@ class Serving:
 def bearer(token: str) -> dict[str, str]:
     """The header that presents a token."""
     return {"Authorization": f"Bearer {token}"}
+
+
+def service_key(service: Serving) -> PublicKey:
+    """The key that tickets for a service are sealed with, as it publishes it."""
+    published = service.client.get("/.well-known/capsvc").json()["tickets"]
+    return PublicKey.read(published["key"], published["public_key"])
 
 
 def narrow(token: str, *predicates: str) -> str:

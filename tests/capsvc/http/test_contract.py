@@ -14,9 +14,22 @@ from starlette.routing import Route
 
 from capsvc.http.app import application
 from capsvc.http.service import Service
+from capsvc.tickets import Ticket
 from caveats import BUILTIN
+from caveats.encoding import encode_base64
 from tests.capsvc.http.schemas import violations
-from tests.capsvc.http.serving import ADMIN, PASSWORD, VERIFY, Serving, append, bearer, hashed, make_home, narrow
+from tests.capsvc.http.serving import (
+    ADMIN,
+    PASSWORD,
+    VERIFY,
+    Serving,
+    append,
+    bearer,
+    hashed,
+    make_home,
+    narrow,
+    service_key,
+)
 
 DESCRIBING = {"/openapi.json", "/.well-known/capsvc", "/livez", "/readyz"}
 METHODS = {"get", "post", "patch", "put", "delete"}
@@ -58,7 +71,7 @@ def _operations(contract: Any) -> dict[tuple[str, str], Any]:
 
 
 def test_every_route_is_in_the_contract_and_the_other_way_round(contract: Any, routes: set[tuple[str, str]]) -> None:
-    assert len(routes) == 12
+    assert len(routes) == 13
     assert set(_operations(contract)) == routes
 
 
@@ -110,6 +123,9 @@ def _real_answers(service: Serving) -> Iterator[tuple[str, str, Any]]:
     yield "get", "/v1/salts", ask("/v1/salts", headers=bearer(admin), params={"user": "nobody at all"})
     yield "post", "/v1/revocations", send("/v1/revocations", headers=bearer(own), json={"name": "friend"})
     yield "post", "/v1/revocations", send("/v1/revocations", headers=bearer(own), content=b"{}")
+    yield "post", "/v1/discharges", send("/v1/discharges", headers=bearer(own), json={"ticket": "AQEBaw"})
+    ticket = encode_base64(Ticket.of(f"user = {user}").seal(service_key(service)))
+    yield "post", "/v1/discharges", send("/v1/discharges", headers=bearer(own), json={"ticket": ticket})
     new = {"user": added, "password": PASSWORD, "audiences": ["billing"]}
     for _ in range(2):
         yield "post", "/v1/users", send("/v1/users", headers=bearer(admin), json=new)

@@ -23,6 +23,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("get", "/v1/salts"): (None, None),
     ("post", "/v1/revocations"): (None, {"name": "friend"}),
     ("post", "/v1/password"): (None, {"current": PASSWORD, "new": PASSWORD}),
+    ("post", "/v1/discharges"): (None, {"ticket": "AQEBaw"}),
     ("post", "/v1/users"): (ADMIN, {"user": "bob", "password": PASSWORD}),
     ("get", "/v1/users"): (ADMIN, None),
     ("get", "/v1/users/{user}"): (ADMIN, None),
