@@ -106,7 +106,7 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
     names = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for variable, value in environment.items():
         name = variable.removeprefix(_PREFIX).lower()
-        if not variable.startswith(_PREFIX) or name == "home":
+        if not variable.startswith(_PREFIX) or name in ("home", "profiles"):
             continue
         if name not in names or name == "vocabulary":
             raise SettingsError(f"{variable} is not a setting that the environment can give")

@@ -51,13 +51,15 @@ class Unmet(NamedTuple):
     """One proven caveat that the request does not meet.
 
     ``position`` counts caveats from 0 within their macaroon; ``discharge`` is None for the root, else
-    the position of the discharge in order of use; ``predicate`` is printable and holds no salt.
+    the position of the discharge in order of use; ``predicate`` is printable and holds no salt;
+    ``instead`` is what would have to differ.
     """
 
     position: int
     predicate: str
     reason: str
     discharge: int | None = None
+    instead: str = ""
 
 
 class CaveatUnmet(VerificationError):

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from caveats.authority import AUTHORITY_CAVEATS, Authority, KeyName
-from caveats.encoding import encode_item
 from caveats.errors import InvalidMacaroon, PredicateError
 from caveats.interchange import AnyMacaroon, decode
 from caveats.macaroon import Caveat, Macaroon
-from caveats.predicate import shown
+from caveats.predicate import NOT_UNDERSTOOD, OUT_OF_PLACE, shown
 from caveats.request import Request
 from caveats.vocabulary import Vocabulary
 
@@ -138,10 +137,10 @@ class _Hearing(NamedTuple):
         try:
             predicate = self.vocabulary.parse(identifier)
         except PredicateError as wrong:
-            return "not understood", str(wrong), "use a copy without it"
+            return "not understood", str(wrong), NOT_UNDERSTOOD
         attribute = predicate.attribute
         if in_discharge and attribute in ("salt", "nonce"):
-            return "unmet", "it has no place in a discharge", "get a discharge without it"
+            return "unmet", *OUT_OF_PLACE
         if attribute == "salt":
             name, salt = predicate.operand
             if self.salts.setdefault(name, salt) != salt:
@@ -151,10 +150,7 @@ class _Hearing(NamedTuple):
         reason = predicate.refusal(self.facts)
         if reason is None:
             return "met", "", ""
-        if attribute not in self.facts:
-            return "unmet", reason, f"say the {attribute}"
-        items = tuple(map(encode_item, predicate.items))
-        return "unmet", reason, predicate.type.instead(predicate.operator, items, self.facts[attribute])
+        return "unmet", reason, predicate.instead(self.facts)
 
 
 _Judgement = tuple[Verdict, str, str]

@@ -23,6 +23,12 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd\U00010000-\U00
 _SALT = re.compile(rf"salt = ({SALT_NAME})/[A-Za-z0-9_-]{{22}}")
 _SHOWN_CHARACTERS = 200
 
+NOT_UNDERSTOOD = "use a copy without it"
+"""What to do about a caveat that no verifier understands."""
+
+OUT_OF_PLACE = "it has no place in a discharge", "get a discharge without it"
+"""Why a salt or a nonce in a discharge is refused, and what to do about it."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Predicate:
@@ -60,6 +66,12 @@ class Predicate:
         if self.attribute not in facts and self.type.needs_fact:
             return f"the request does not say its {self.attribute}"
         return self.type.refusal(self.operator, self.operand, facts.get(self.attribute))
+
+    def instead(self, facts: Mapping[str, Any]) -> str:
+        """Say what would have to differ in facts that were refused, as a phrase to act on."""
+        if self.attribute not in facts:
+            return f"say the {self.attribute}"
+        return self.type.instead(self.operator, tuple(map(encode_item, self.items)), facts[self.attribute])
 
 
 def split(text: str) -> tuple[str, str, tuple[str, ...]]:

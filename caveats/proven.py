@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from caveats.authority import AUTHORITY_CAVEATS, Authority, KeyName
 from caveats.capability import Capability
 from caveats.errors import PredicateError, Unmet
-from caveats.predicate import Predicate, shown
+from caveats.predicate import NOT_UNDERSTOOD, OUT_OF_PLACE, Predicate, shown
 from caveats.proof import Proof
 from caveats.vocabulary import BUILTIN, Vocabulary
 
@@ -80,7 +80,7 @@ class Narrowing(NamedTuple):
         for position, discharge, predicate in self.tests:
             reason = predicate.refusal(facts)
             if reason is not None:
-                found.append(_unmet(position, discharge, predicate, reason))
+                found.append(_unmet(position, discharge, predicate, reason, facts))
         return tuple(sorted(found, key=_place))
 
 
@@ -165,7 +165,7 @@ def narrowed(
             try:
                 predicate = vocabulary.parse(identifier)
             except PredicateError as wrong:
-                never.append(Unmet(position, shown(identifier), str(wrong), discharge))
+                never.append(Unmet(position, shown(identifier), str(wrong), discharge, NOT_UNDERSTOOD))
                 continue
         attribute = predicate.attribute
         if attribute not in _DECIDED_HERE:
@@ -176,11 +176,13 @@ def narrowed(
             elif identifier < ends:
                 ends = identifier
         elif attribute in ("user", "audience"):
-            reason = predicate.refusal(_said_by(user, bare.key_name))
+            said = _said_by(user, bare.key_name)
+            reason = predicate.refusal(said)
             if reason is not None:
-                never.append(_unmet(position, discharge, predicate, reason))
+                never.append(_unmet(position, discharge, predicate, reason, said))
         elif discharge is not None:
-            never.append(Unmet(position, shown(identifier), "it has no place in a discharge", discharge))
+            reason, instead = OUT_OF_PLACE
+            never.append(Unmet(position, shown(identifier), reason, discharge, instead))
         elif attribute == "salt":
             salts.append(predicate.operand)
     if salts:
@@ -203,7 +205,7 @@ def not_yet(capability: Capability, at_least: bytes) -> tuple[Unmet, ...]:
             predicate = capability.vocabulary.parse(identifier)
             reason = predicate.refusal(facts)
             if reason is not None:
-                found.append(_unmet(position, discharge, predicate, reason))
+                found.append(_unmet(position, discharge, predicate, reason, facts))
     return tuple(found)
 
 
@@ -217,8 +219,8 @@ def _said_by(user: str, key_name: KeyName) -> dict[str, Any]:
     return {"user": user} | ({} if key_name.audience is None else {"audience": frozenset({key_name.audience})})
 
 
-def _unmet(position: int, discharge: int | None, predicate: Predicate, reason: str) -> Unmet:
-    return Unmet(position, shown(str(predicate)), shown(reason), discharge)
+def _unmet(position: int, discharge: int | None, predicate: Predicate, reason: str, facts: Mapping[str, Any]) -> Unmet:
+    return Unmet(position, shown(str(predicate)), shown(reason), discharge, shown(predicate.instead(facts)))
 
 
 def _place(unmet: Unmet) -> tuple[int, int]:

@@ -28,6 +28,7 @@ def examples(page: Path) -> list[tuple[str, str, str | None]]:
 def run_page(page: Path, directory: Path) -> None:
     """Run a page in a directory that has the service's commands under ``.venv/bin``."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAPSVC_")}
+    environment["XDG_CONFIG_HOME"] = str(directory / "config")
     run = {"sh": ["bash", "-c"], "python": [str(directory / ".venv/bin/python"), "-W", "error", "-c"]}
     for language, code, shown in examples(page):
         done = subprocess.run(

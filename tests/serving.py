@@ -38,9 +38,9 @@ def run(
 
 
 def environment_for(home: Path) -> dict[str, str]:
-    """The environment of a command: ours, with this home and no other setting."""
+    """The environment of a command: ours, with this home, profiles beside it, and no other setting."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CAPSVC_")}
-    return ours | {"CAPSVC_HOME": str(home)}
+    return ours | {"CAPSVC_HOME": str(home), "CAPSVC_PROFILES": str(home.parent / "profiles" / "profiles.json")}
 
 
 class Server:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import home, keys, offline, online, users
+from capsvc.cli import home, keys, narrowing, offline, online, profiles, users
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
 
@@ -26,10 +26,14 @@ app.command()(online.login)
 app.command()(online.renew)
 app.command()(online.salts)
 app.command()(online.revoke)
-app.command()(offline.attenuate)
+app.command()(online.logout)
+app.command()(narrowing.attenuate)
 app.command()(offline.inspect)
+app.command()(offline.explain)
+app.command()(offline.header)
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="keys")
+app.add_typer(profiles.app, name="profile")
 
 
 def _version(wanted: bool) -> None:

@@ -1,7 +1,8 @@
-"""Arguments that several commands share: tokens, passwords, spans of time."""
+"""Arguments that several commands share: tokens, passwords, spans of time, vocabularies."""
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,13 +11,21 @@ from typing import Annotated, TextIO
 import typer
 
 from capsvc.errors import CapsvcError
+from caveats import BUILTIN, DECLARABLE, Vocabulary
 
 _LONGEST_INPUT = 1024 * 1024
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "": 1}
 
-TokenArgument = Annotated[str, typer.Argument(metavar="TOKEN", help="A token, - for stdin, or @FILE.")]
+TokenArgument = Annotated[str, typer.Argument(metavar="TOKEN", help="A token, - for stdin, @FILE, or :PROFILE.")]
 TokenOption = Annotated[
-    str, typer.Option("--token", metavar="TOKEN", help="The capability to show: a token, - for stdin, or @FILE.")
+    str,
+    typer.Option("--token", metavar="TOKEN", help="The capability to show: a token, - for stdin, @FILE, or :PROFILE."),
+]
+ProfileOption = Annotated[str, typer.Option("--profile", metavar="NAME", help="The profile of one service.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Declared = Annotated[
+    list[str],
+    typer.Option("--declare", metavar="NAME=TYPE", help="An attribute of the application, such as amount=number."),
 ]
 UrlOption = Annotated[
     str, typer.Option("--url", envvar="CAPSVC_URL", help="Where the service is; else the address in the home.")
@@ -25,12 +34,37 @@ PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the 
 
 
 def read_token(argument: str) -> str:
-    """Read a token from an argument, from stdin (``-``) or from a file (``@FILE``)."""
+    """Read a token from an argument, stdin (``-``), a file (``@FILE``) or a profile (``:NAME``)."""
     if argument == "-":
         return _stdin().read(_LONGEST_INPUT).strip()
     if argument.startswith("@"):
         return read_file(Path(argument[1:]))
+    if argument.startswith(":"):
+        from capsvc.profiles import Profiles
+
+        return Profiles.of(os.environ).token_of(argument[1:]).token
     return argument
+
+
+def said_token(token: str, profile: str) -> str:
+    """Choose what was said of ``--token`` and ``--profile``; neither is the profile ``default``."""
+    if token and profile and token != f":{profile}":
+        raise CapsvcError("say --token or --profile, not both")
+    return token or f":{profile or 'default'}"
+
+
+def vocabulary(declared: list[str]) -> Vocabulary:
+    """Extend the built-in vocabulary by what ``--declare`` says. Raises CapsvcError."""
+    types = {}
+    for each in declared:
+        name, _, type = each.partition("=")
+        if type not in DECLARABLE:
+            raise CapsvcError(f"--declare takes NAME=TYPE with a type of {', '.join(DECLARABLE)}")
+        types[name] = DECLARABLE[type]
+    try:
+        return BUILTIN.extend(**types)
+    except ValueError as wrong:
+        raise CapsvcError(f"--declare: {wrong}") from None
 
 
 def read_file(path: Path) -> str:
@@ -41,6 +75,14 @@ def read_file(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as wrong:
         reason = wrong.strerror if isinstance(wrong, OSError) else "it is not text"
         raise CapsvcError(f"{path} cannot be read: {reason}") from None
+
+
+def read_contents(path: Path) -> bytes:
+    """Read a file as it is. Raises CapsvcError."""
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise CapsvcError(f"{path} cannot be read: {wrong.strerror}") from None
 
 
 def read_password(from_stdin: bool, prompt: str = "Password", confirm: bool = False) -> str:

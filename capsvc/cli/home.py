@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capsvc.cli.arguments import TokenArgument, read_token
+from capsvc.cli.arguments import TokenArgument, read_contents, read_token
 from capsvc.errors import CapsvcError
 from caveats import CaveatUnmet, time_text
 
@@ -121,7 +121,7 @@ def verify(
     facts: dict[str, Any] = {"method": method, "host": host, "path": path, "ip": ip, "resource": resource}
     facts = {name: value for name, value in facts.items() if value} | ({"action": action} if action else {})
     facts |= {} if query is None else {"query": query.encode("utf-8", "surrogateescape")}
-    facts |= {} if body is None else {"body": _contents(body)}
+    facts |= {} if body is None else {"body": read_contents(body)}
     facts |= dict(each.partition("=")[::2] for each in fact)
     if not facts.keys().isdisjoint({"time", "user", "audience", "salt", "nonce"}):
         raise CapsvcError("time, user, audience, salt and nonce are never facts that are told")
@@ -131,7 +131,10 @@ def verify(
     except (TypeError, ValueError) as wrong:
         raise CapsvcError(f"a fact is wrong: {wrong}") from None
     except CaveatUnmet as unmet:
-        lines = [f"  caveat {each.position}: {each.predicate}: {each.reason}" for each in unmet.unmet]
+        lines = [
+            f"  caveat {each.position}: {each.predicate}: {each.reason}{each.instead and '; '}{each.instead}"
+            for each in unmet.unmet
+        ]
         raise CapsvcError("\n".join(["this request is not permitted", *lines])) from None
     capability = verdict.capability
     permitted = {
@@ -152,13 +155,6 @@ def _listen(host: str, port: int) -> socket.socket:
         number = (wrong.errno or 0) if isinstance(wrong, OSError) else 0
         reason = os.strerror(number) if number > 0 else "no such address"
         raise CapsvcError(f"cannot listen on {host}:{port}: {reason}; choose another with --port") from None
-
-
-def _contents(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as wrong:
-        raise CapsvcError(f"{path} cannot be read: {wrong.strerror}") from None
 
 
 def _greeting(home: Home, address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,18 +10,24 @@ from typing import Annotated
 
 import typer
 
+from capsvc.cli.arguments import AsJson
 from caveats import time_text
 
 app = typer.Typer(help="The key ring: add a key everywhere, promote it, retire the old one.", no_args_is_help=True)
 
 
 @app.command(name="list")
-def list_keys() -> None:
+def list_keys(as_json: AsJson = False) -> None:
     """List the keys with their states."""
     from capsvc.home import Home
 
     home = Home.of(os.environ)
-    for key in home.open_store().keys()[1]:
+    keys = home.open_store().keys()[1]
+    if as_json:
+        told = [{"key_id": key.key_id, "state": key.state, "changed": key.changed} for key in keys]
+        typer.echo(json.dumps(told))
+        return
+    for key in keys:
         typer.echo(f"{key.key_id}\t{key.state}\tsince {key.changed}")
 
 

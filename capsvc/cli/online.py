@@ -1,4 +1,4 @@
-"""Commands that speak HTTP to a service: log in, renew, list salts, revoke."""
+"""Commands that speak HTTP to a service: log in and out, renew, list salts, revoke."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from urllib.parse import urlencode
 import typer
 
 from capsvc.cli.arguments import (
+    AsJson,
     PasswordStdin,
+    ProfileOption,
     TokenArgument,
     TokenOption,
     UrlOption,
     read_file,
     read_password,
     read_token,
+    said_token,
     seconds,
 )
 from capsvc.errors import CapsvcError
+from capsvc.profiles import DEFAULT_PROFILE, Profiles, check_profile_name
 from caveats import decode
 
 _TIMEOUT_SECONDS = 30.0
@@ -36,26 +40,55 @@ def login(
     caveat: Annotated[list[str], typer.Option(metavar="PREDICATE", help="Append at once; may be repeated.")] = [],
     password_stdin: PasswordStdin = False,
     password_file: Annotated[Path | None, typer.Option(help="Read the password from a file.")] = None,
+    profile: Annotated[str, typer.Option(metavar="NAME", help="Keep the macaroon there, and print nothing.")] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Log in and print a macaroon, alone on stdout."""
+    """Log in and print a macaroon, alone on stdout; with --profile keep it instead."""
+    if profile:
+        Profiles.of(os.environ).all()  # fails here, before anything was minted
+        check_profile_name(profile)
+        url = url or _address()
     password = read_file(password_file) if password_file else read_password(password_stdin)
     wanted = {"user": user, "password": password, "lifetime": seconds(lifetime), "caveats": caveat}
     wanted |= {name: value for name, value in (("audience", audience), ("salt", salt)) if value}
-    typer.echo(_post(url, "/v1/tokens", wanted)["macaroon"])
+    answer = _post(url, "/v1/tokens", wanted)
+    _give(answer, profile, url, as_json)
 
 
 def renew(
     token: TokenArgument,
     url: UrlOption = "",
     lifetime: Annotated[str, typer.Option(help="Such as 8h or 30d; the service's usual one by default.")] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Print a fresh macaroon with a later expiry for a live one to which nothing was appended."""
-    typer.echo(_post(url, "/v1/tokens/renew", {"lifetime": seconds(lifetime)}, read_token(token))["macaroon"])
+    """Print a fresh macaroon with a later expiry for a live one to which nothing was appended.
+
+    Where a profile's macaroon is renewed, the fresh one is kept there instead.
+    """
+    url = _service_of(token, url)
+    answer = _post(url, "/v1/tokens/renew", {"lifetime": seconds(lifetime)}, read_token(token))
+    _give(answer, token[1:] if token.startswith(":") else "", url, as_json)
+
+
+def logout(
+    profile: ProfileOption = DEFAULT_PROFILE,
+    forget: Annotated[bool, typer.Option("--forget", help="Only forget it, without asking the service.")] = False,
+) -> None:
+    """Revoke a profile's macaroon with all that was cut from it, and forget it."""
+    token = f":{profile}"
+    capability = read_token(token)
+    if forget:
+        Profiles.of(os.environ).forget(profile)
+        return
+    nonce = {"nonce": _unverified_nonce(capability)}
+    revision = _post(_service_of(token, ""), "/v1/revocations", nonce, capability)["revision"]
+    Profiles.of(os.environ).forget(profile)
+    typer.echo(f"revoked, revision {revision}")
 
 
 def revoke(
-    token: TokenOption,
-    name: Annotated[str, typer.Argument(help="The salt's name that stands in what is to be taken back.")] = "",
+    name: Annotated[str, typer.Argument(help="What was named --revocable-as, or a salt's name.")] = "",
+    token: TokenOption = "",
     url: UrlOption = "",
     nonce: Annotated[str, typer.Option(help="Take back one macaroon and what was cut from it.")] = "",
     this: Annotated[bool, typer.Option("--this", help="Take back the macaroon of --token itself.")] = False,
@@ -63,9 +96,16 @@ def revoke(
     everyone: Annotated[bool, typer.Option("--everyone", help="Every user; needs --before.")] = False,
     before: Annotated[str, typer.Option(metavar="TIME", help="Such as 2026-11-22T06:00:00Z, or now.")] = "",
     user: Annotated[str, typer.Option(help="Another user's; needs a capability for capsvc.admin.")] = "",
+    profile: ProfileOption = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Take back a name, one macaroon, all of a user's, or everyone's. Prints the revision once it is durable."""
-    capability = read_token(token)
+    """Take back a name, one macaroon, all of a user's, or everyone's. Prints the revision once it is durable.
+
+    A name that was chosen with --revocable-as stands for every copy that was made with it. It is looked up
+    in --profile, else in the profile that --token names, else in ``default``.
+    """
+    token = said_token(token, "" if token and not token.startswith(":") else profile)
+    capability, url = read_token(token), _service_of(token, url)
     if this:
         nonce = _unverified_nonce(capability)
     if bool(name) + bool(nonce) + all + everyone != 1:
@@ -75,21 +115,56 @@ def revoke(
     if before == "now":
         before = _now()
     wanted: dict[str, Any] = {"all": True} if all else {"everyone": True} if everyone else {}
-    wanted |= {
-        key: value for key, value in (("name", name), ("nonce", nonce), ("before", before), ("user", user)) if value
-    }
-    typer.echo(f"revoked, revision {_post(url, '/v1/revocations', wanted, capability)['revision']}")
+    wanted |= {key: value for key, value in (("nonce", nonce), ("before", before), ("user", user)) if value}
+    if not name:
+        revision = _post(url, "/v1/revocations", wanted, capability)["revision"]
+        typer.echo(json.dumps({"revision": revision}) if as_json else f"revoked, revision {revision}")
+        return
+    where = profile or (token[1:] if token.startswith(":") else DEFAULT_PROFILE)
+    kept = Profiles.of(os.environ).all().get(where)
+    remembered = kept.revocable.get(name, ()) if kept and not user else ()
+    for each in remembered or (name,):
+        revision = _post(url, "/v1/revocations", wanted | {"name": each}, capability)["revision"]
+        text = f"revoked {each}, revision {revision}" if remembered else f"revoked, revision {revision}"
+        typer.echo(json.dumps({"name": each, "revision": revision}) if as_json else text)
 
 
 def salts(
     token: TokenArgument,
     url: UrlOption = "",
     user: Annotated[str, typer.Option(help="Another user's; needs a capability for capsvc.admin.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """List the names by which a user's macaroons can be taken back, and those that were."""
     query = f"?{urlencode({'user': user})}" if user else ""
-    for row in _call("GET", url, f"/v1/salts{query}", None, read_token(token))["salts"]:
+    rows = _call("GET", _service_of(token, url), f"/v1/salts{query}", None, read_token(token))["salts"]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
         typer.echo(f"{row['name']}\t{row['kind']}\t{'revoked' if row['revoked'] else 'current'} since {row['changed']}")
+
+
+def _give(answer: Any, profile: str, url: str, as_json: bool) -> None:
+    """Keep a fresh macaroon in a profile, or print it."""
+    if profile:
+        Profiles.of(os.environ).keep(profile, url, answer["macaroon"])
+        typer.echo(f"kept in profile {profile}", err=True)
+        answer = {name: value for name, value in answer.items() if name != "macaroon"}
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    elif not profile:
+        typer.echo(answer["macaroon"])
+
+
+def _service_of(token: str, url: str) -> str:
+    """Where a capability goes: what a profile keeps is sent to its own service and to no other."""
+    if not token.startswith(":"):
+        return url
+    own = Profiles.of(os.environ).token_of(token[1:]).url
+    if url and url.rstrip("/") != own.rstrip("/"):
+        raise CapsvcError(f"profile {token[1:]} is for {own}, and --url or CAPSVC_URL says another service")
+    return own
 
 
 def _post(url: str, path: str, body: dict[str, Any], capability: str | None = None) -> Any:

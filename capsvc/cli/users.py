@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from capsvc.cli.arguments import PasswordStdin, read_password
+from capsvc.cli.arguments import AsJson, PasswordStdin, read_password
 from capsvc.errors import CapsvcError
 from caveats import time_text
 
@@ -50,13 +50,17 @@ def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = Fal
 
 
 @app.command(name="list")
-def list_users() -> None:
-    """List the users, one a line: name, state, audiences."""
+def list_users(as_json: AsJson = False) -> None:
+    """List the users, one a line: name, state, audiences. With --json each line is an object."""
     store = _home().open_store()
     after: str | None = ""
     while after is not None:
         page = store.users(after)
         for user in page:
+            if as_json:
+                told = {"user": user.name, "disabled": user.disabled, "audiences": list(user.audiences)}
+                typer.echo(json.dumps(told, ensure_ascii=False))
+                continue
             typer.echo(f"{user.name}\t{'disabled' if user.disabled else 'enabled'}\t{' '.join(user.audiences)}")
         after = page[-1].name if page else None
 

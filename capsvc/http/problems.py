@@ -108,7 +108,7 @@ def _of_macaroon(error: MacaroonError) -> Problem:
         return Problem(401, f"{word}-token", f"The capability is {word}", detail, {"WWW-Authenticate": challenge})
     if isinstance(error, CaveatUnmet):
         unmet = [
-            {"position": each.position, "predicate": each.predicate, "reason": each.reason}
+            {"position": each.position, "predicate": each.predicate, "reason": each.reason, "instead": each.instead}
             | ({} if each.discharge is None else {"discharge": each.discharge})
             for each in error.unmet
         ]

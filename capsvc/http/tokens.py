@@ -14,11 +14,12 @@ from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
-from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode
+from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode, scope
 from caveats.authority import AUTHORITY_CAVEATS
 from caveats.encoding import encode_base64
 
 _FORMATS = {1: Format.V1, 2: Format.V2}
+_LEFT_OUT = frozenset({"salt", "nonce", "request"})
 Lifetime = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -60,7 +61,7 @@ class SealedToken(msgspec.Struct):
 
 
 class Described(msgspec.Struct):
-    """What a capability may do: everything, except as ``scope`` narrows it."""
+    """What a capability may do: everything that meets each predicate of ``scope``."""
 
     user: str
     audience: str | None
@@ -137,17 +138,20 @@ def described(capability: Capability, revision: int) -> Described:
         capability.nonce,
         capability.not_before,
         capability.expires,
-        scope(capability),
+        permitted(capability),
         revision,
     )
 
 
-def scope(capability: Capability) -> list[str]:
-    """List the predicates that holders appended and that discharges carry, without those on salts."""
-    if not capability.holders and not capability.discharged:  # as most are
-        return []
-    narrowed = (*capability.holder_predicates, *capability.discharge_predicates)
-    return [str(each) for each in narrowed if each.attribute != "salt"]
+def permitted(capability: Capability) -> list[str]:
+    """List the meet of all proven predicates, a discharge's too, without those that only a service decides.
+
+    Salts stay secret, and the nonce and a request's number forbid nothing.
+    """
+    if not capability.holders and not capability.discharged:  # as most are, and there is nothing to meet
+        return [text.decode("utf-8") for text in (capability.minted[1], capability.minted[3], capability.minted[4])]
+    met = scope((*capability.predicates, *capability.discharge_predicates), capability.vocabulary)
+    return [str(each) for each in met.predicates if each.attribute not in _LEFT_OUT]
 
 
 def _is_end(predicate: Predicate) -> bool:

@@ -14,7 +14,7 @@ from capsvc.http.bodies import Secret, json_answer, read_body
 from capsvc.http.endpoint import Answer, Endpoint
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
-from capsvc.http.tokens import scope
+from capsvc.http.tokens import permitted
 from capsvc.middleware import VERDICT, verify_patiently
 from capsvc.names import RESERVED_AUDIENCES, VERIFY
 from capsvc.node import Node, Presentation
@@ -59,12 +59,13 @@ class Active(msgspec.Struct):
 
 
 class UnmetCaveat(msgspec.Struct, omit_defaults=True):
-    """One proven caveat that the request does not meet."""
+    """One proven caveat that the request does not meet; ``instead`` is what would have to differ."""
 
     position: int
     predicate: str
     reason: str
     discharge: int | None = None
+    instead: str = ""
 
 
 class Inactive(msgspec.Struct, omit_defaults=True):
@@ -154,7 +155,7 @@ def _active(capability: Capability, revision: int) -> Active:
         list(capability.salt_names),
         capability.not_before,
         capability.expires,
-        scope(capability),
+        permitted(capability),
         revision,
     )
 

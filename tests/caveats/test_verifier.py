@@ -183,9 +183,9 @@ def test_unmet_caveats_are_named_with_their_reasons() -> None:
     with pytest.raises(CaveatUnmet) as caught:
         _verify(narrowed, NOW.saying(method="POST"))
     assert [tuple(each) for each in caught.value.unmet] == [
-        (5, "method = GET", "the request needs POST", None),
-        (6, "path ^= /docs", "the request does not say its path", None),
-        (7, "colour = red\\xff", "a predicate is UTF-8", None),
+        (5, "method = GET", "the request needs POST", None, "use GET"),
+        (6, "path ^= /docs", "the request does not say its path", None, "say the path"),
+        (7, "colour = red\\xff", "a predicate is UTF-8", None, "use a copy without it"),
     ]
     assert str(caught.value).startswith("method = GET: the request needs POST; path ^= /docs: ")
 

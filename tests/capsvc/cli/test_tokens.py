@@ -80,14 +80,15 @@ def test_what_goes_wrong_is_one_line_that_says_what(tmp_path: Path, arguments: l
 def test_inspect_says_that_nothing_is_verified_and_shows_no_signature() -> None:
     done = subprocess.run([COMMAND, "inspect", "-"], input=TOKEN, capture_output=True, text=True, check=True)
     assert "not verified" in done.stdout
-    assert "cid method in GET HEAD" in done.stdout
+    assert "   0  holder       method in GET HEAD" in done.stdout
     assert ROOT.signature.hex() not in done.stdout
 
 
 def test_inspect_as_json_is_json(tmp_path: Path) -> None:
     described = json.loads(run(tmp_path / "nowhere", "inspect", TOKEN, "--json").stdout)
     assert described["verified"] is False
-    assert described["caveats"] == [{"position": 0, "caveat": "method in GET HEAD"}]
+    assert described["caveats"] == [{"position": 0, "caveat": "method in GET HEAD", "whose": "holder"}]
+    assert (described["scope"], described["expires"], described["expired"]) == (["method in GET HEAD"], None, False)
 
 
 def test_inspect_prints_no_control_characters_of_a_token(tmp_path: Path) -> None:
@@ -212,5 +213,5 @@ def test_a_closed_standard_input_is_no_traceback() -> None:
         ["bash", "-c", f"{COMMAND} inspect {TOKEN} <&-; {COMMAND} inspect - <&-"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert "cid method in GET HEAD" in done.stdout
+    assert "method in GET HEAD" in done.stdout
     assert done.stderr == "error: there is no standard input to read from\n"

@@ -123,3 +123,11 @@ def _imported(home: Path, prefix: str, count: int) -> int:
     assert importing.returncode == 0, said
     assert f"imported {count} users, left out 0 lines" in said
     return usage.ru_maxrss
+
+
+def test_users_and_keys_are_listed_as_json_too(tmp_path: Path) -> None:
+    run(tmp_path / "home", "init")
+    users = [json.loads(line) for line in run(tmp_path / "home", "user", "list", "--json").stdout.splitlines()]
+    assert users == [{"user": "admin", "disabled": False, "audiences": ["capsvc.admin", "capsvc.verify"]}]
+    keys = json.loads(run(tmp_path / "home", "keys", "list", "--json").stdout)
+    assert [(each["key_id"], each["state"]) for each in keys] == [("k1", "signing")]

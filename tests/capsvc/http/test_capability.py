@@ -17,21 +17,22 @@ def _describe(service: Serving, token: str) -> Any:
     return service.client.get("/v1/capability", headers=bearer(token))
 
 
-def test_a_root_macaroon_has_no_scope_but_everything(service: Serving) -> None:
+def test_a_root_macaroon_is_narrowed_by_its_user_and_its_window_alone(service: Serving) -> None:
     user = service.new_user()
     answer = _describe(service, service.log_in(user, salt="laptop"))
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     told = answer.json()
-    assert (told["user"], told["audience"], told["salt"], told["scope"]) == (user, None, ["laptop"], [])
+    assert (told["user"], told["audience"], told["salt"]) == (user, None, ["laptop"])
+    assert told["scope"] == [f"user = {user}", f"time >= {told['issued']}", f"time < {told['expires']}"]
     assert now(-40) < told["issued"] < now() < told["expires"]
 
 
-def test_narrowings_are_listed_in_their_order_and_without_salts(service: Serving) -> None:
+def test_the_scope_is_the_meet_of_all_caveats_without_salts(service: Serving) -> None:
     salt = encode_base64(token_bytes(16))
-    token = narrow(service.token(), "method in GET HEAD", f"salt = friend/{salt}", "path ^= /v1")
+    token = narrow(service.token(), "method in GET HEAD", f"salt = friend/{salt}", "path ^= /v1", "method in POST GET")
     answer = _describe(service, token)
-    assert answer.json()["scope"] == ["method in GET HEAD", "path ^= /v1"]
+    assert answer.json()["scope"][3:] == ["method = GET", "path ^= /v1"]
     assert answer.json()["salt"] == ["default", "friend"]
     assert salt not in answer.text
 

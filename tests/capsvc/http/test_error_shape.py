@@ -154,9 +154,9 @@ def test_a_proven_capability_is_told_which_caveats_are_unmet(
     answer = _send(service, operation, token)
     _assert_problem(answer, 403, "unmet-caveat")
     assert answer.headers["www-authenticate"] == 'Bearer realm="capsvc", error="insufficient_scope"'
-    assert [(each["position"], each["predicate"]) for each in answer.json()["unmet"]] == [
-        (5, "path ^= /docs"),
-        (7, "colour = red"),
+    assert [(each["position"], each["predicate"], each["instead"]) for each in answer.json()["unmet"]] == [
+        (5, "path ^= /docs", "say the path" if operation[1] == "/v1/auth" else "stay under /docs"),
+        (7, "colour = red", "use a copy without it"),
     ]
 
 

@@ -38,9 +38,10 @@ def test_an_active_token_is_described(service: Serving, caller: str) -> None:
     user = service.new_user()
     token = narrow(service.log_in(user), "method = GET", f"salt = friend/{encode_base64(token_bytes(16))}")
     told = _answer(service, caller, token, {"method": "GET"})
+    scope = [f"user = {user}", f"time >= {told['issued']}", f"time < {told['expires']}", "method = GET"]
     assert {**told, "issued": "", "expires": "", "revision": 0} == {
         "active": True, "user": user, "audience": None, "salt": ["default", "friend"],
-        "issued": "", "expires": "", "scope": ["method = GET"], "revision": 0,
+        "issued": "", "expires": "", "scope": scope, "revision": 0,
     }  # fmt: skip
     assert now(-40) < told["issued"] < now() < told["expires"]
     assert isinstance(told["revision"], int)
@@ -59,10 +60,15 @@ def test_an_unmet_caveat_is_named_with_its_position_and_reason(service: Serving,
         "active": False,
         "reason": "unmet",
         "unmet": [
-            {"position": 5, "predicate": "method = GET", "reason": "the request needs POST"},
-            {"position": 7, "predicate": "amount <= 5", "reason": "the request does not say its amount"},
+            {
+                "position": 5, "predicate": "method = GET", "reason": "the request needs POST", "instead": "use GET",
+            },
+            {
+                "position": 7, "predicate": "amount <= 5", "reason": "the request does not say its amount",
+                "instead": "say the amount",
+            },
         ],
-    }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
