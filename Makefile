@@ -15,6 +15,7 @@ run: $(STAMP)
 	@$(BIN)/capsvc serve
 
 test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages)
+	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
 	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(STAMP)

@@ -1,4 +1,4 @@
-"""Request-bound presentation: a copy of a token that is good for one request, for half a minute.
+"""A copy of a token that is good for one request, for half a minute, from a URL as people write it.
 
 The original never travels. Who captures the copy can repeat exactly that request until it ends; headers
 are not bound. Design section 9.
@@ -6,11 +6,9 @@ are not bound. Design section 9.
 
 from __future__ import annotations
 
-from secrets import token_bytes
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
-from caveats import BUILTIN, PredicateError, Request, attenuate, time_text
-from caveats.encoding import encode_base64, encode_item
+from capsvc.client.binding import bind_request
 
 BOUND_SECONDS = 30
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -22,28 +20,8 @@ def bind(token: str, method: str, url: str, now: float, body: bytes = b"") -> st
     Raises DecodeError for what is no token.
     """
     host, path, query = _target(url)
-    try:
-        text = unquote_to_bytes(path).decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("the path is not UTF-8") from None
-    stated = [
-        f"time < {time_text(now + BOUND_SECONDS)}",
-        f"method = {encode_item(method)}",
-        f"host = {encode_item(host)}",
-        f"path = {encode_item(text)}",
-        f"query = {BUILTIN['query'].fact(query.encode())}",
-        f"body = {BUILTIN['body'].fact(body)}",
-        f"request = {encode_base64(token_bytes(16))}",
-    ]
-    request = Request(time=now, method=method, host=host, path=path, query=query.encode(), body=body)
-    for each in stated:
-        try:
-            reason = BUILTIN.parse(each).refusal(request.facts)
-        except PredicateError as wrong:
-            reason = str(wrong)
-        if reason is not None:  # what the service would refuse is better said here
-            raise ValueError(f"the request cannot be bound: {reason}")
-    return attenuate(token, *stated)
+    scheme = urlsplit(url).scheme
+    return bind_request(token, method, host, path, query.encode(), body, now, BOUND_SECONDS, scheme=scheme)
 
 
 def _target(url: str) -> tuple[str, str, str]:

@@ -37,7 +37,7 @@ async def read_body(scope: Scope, receive: Receive, kind: type[T], limit: int) -
         raise HTTPProblem(
             Problem(415, "not-json", "The body is not JSON", "Send the body with `Content-Type: application/json`.")
         )
-    raw = await _bytes(receive, limit)
+    raw = await read_raw(receive, limit)
     members = quick_members(raw)
     try:
         return msgspec.convert(strict_members(raw) if members is None else members, kind)
@@ -113,7 +113,8 @@ def _is_json(scope: Scope) -> bool:
     return False
 
 
-async def _bytes(receive: Receive, limit: int) -> bytes:
+async def read_raw(receive: Receive, limit: int) -> bytes:
+    """Read a whole body up to a limit. Raises a 400 or 413."""
     chunks, size, more = [], 0, True
     while more:
         message = await receive()

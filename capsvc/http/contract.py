@@ -27,7 +27,7 @@ _PROBLEMS = {
     404: "There is no such user",
     409: "The name is taken",
     413: "The body is too large",
-    415: "The body is not JSON",
+    415: "The body is not of the right type",
     429: "Too many logins at once; `Retry-After` says when to come back",
     503: "The store cannot say",
 }
@@ -128,6 +128,8 @@ def _openapi(service: Service, table: list[Route]) -> dict[str, Any]:
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "unmet": {"type": "array", "items": {"type": "object"}},
+            "error": {"type": "string"},
+            "error_description": {"type": "string"},
         },
     }
     security = {"capability": {"type": "http", "scheme": "bearer", "bearerFormat": "macaroon"}}
@@ -149,7 +151,8 @@ def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
             each | {"required": each["in"] == "path", "schema": {"type": "string"}} for each in parameters
         ]
     if route.takes is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": next(refs)}}}
+        kind = "application/x-www-form-urlencoded" if route.form else "application/json"
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": next(refs)}}}
     success: dict[str, Any] = {"description": route.summary}
     if route.gives:
         answers = [next(refs) for _ in route.gives]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from capsvc.http.auth import Auth
 from capsvc.http.discharges import PATH, Asked, Discharged, Discharges
 from capsvc.http.endpoint import Endpoint
+from capsvc.http.introspection import Introspected, Introspection, NotActive, OneToken
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
 from capsvc.http.tokens import Described, Login, Renewal, SealedToken, Token, Tokens
@@ -27,7 +28,8 @@ OfRequests = Callable[[Request], Awaitable[Response]]
 class Route:
     """One route. ``audiences`` are those whose capabilities open it (None is that of none); empty: no guard.
 
-    ``verifies`` says of one without a guard that it asks for a capability itself.
+    ``verifies`` says of one without a guard that it asks for a capability itself, ``form`` that its body is
+    a form and not JSON.
     """
 
     method: str
@@ -41,6 +43,7 @@ class Route:
     errors: tuple[int, ...] = field(default=())
     query: tuple[str, ...] = ()
     verifies: bool = False
+    form: bool = False
 
 
 OWN = (None,)
@@ -50,8 +53,9 @@ OWN = (None,)
 def routes(service: Service) -> list[Route]:
     """List the routes of a service, except those that describe it."""
     tokens = Tokens(service)
-    revocations, users = Revocations(service), Users(service)
+    revocations, users, introspection = Revocations(service), Users(service), Introspection(service)
     admin = (ADMIN,)
+    asking = () if service.settings.open_verify else (VERIFY,)
     body_errors = (400, 413, 415)
     return [
         Route("POST", "/v1/tokens", tokens.log_in, "Log in and get a macaroon",
@@ -59,7 +63,11 @@ def routes(service: Service) -> list[Route]:
         Route("POST", "/v1/tokens/renew", tokens.renew, "Renew a live capability to which nothing was appended",
               (*OWN, *RESERVED_AUDIENCES), Renewal, (Token, SealedToken), 201, body_errors),
         Route("POST", "/v1/verify", Verification(service), "Verify a token for a resource server",
-              () if service.settings.open_verify else (VERIFY,), Question, (Active, Inactive), 200, body_errors),
+              asking, Question, (Active, Inactive), 200, body_errors),
+        Route("POST", "/v1/introspect", introspection.introspect, "Introspect a token, as in RFC 7662",
+              asking, OneToken, (Introspected, NotActive), 200, body_errors, form=True),
+        Route("POST", "/v1/revoke", introspection.revoke, "Take back the token that is sent, as in RFC 7009",
+              takes=OneToken, errors=(*body_errors, 403), form=True),
         Route("GET", "/v1/auth", Auth(service), "Authenticate a request for a proxy",
               status=204, errors=(400, 401, 403), verifies=True),
         Route("GET", "/v1/capability", tokens.describe, "See what the presented capability may do",

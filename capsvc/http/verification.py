@@ -6,23 +6,20 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-from anyio import to_thread
 from starlette.types import Receive, Scope
 
-from capsvc.errors import Refused, StoreBusy
+from capsvc.errors import StoreBusy
 from capsvc.http.bodies import Secret, json_answer, read_body
+from capsvc.http.callers import Callers
 from capsvc.http.endpoint import Answer, Endpoint
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.http.tokens import permitted
-from capsvc.middleware import VERDICT, verify_patiently
-from capsvc.names import RESERVED_AUDIENCES, VERIFY
+from capsvc.middleware import verify_patiently
 from capsvc.node import Node, Presentation
 from caveats import Capability, CaveatUnmet, Expired, MacaroonError, Request, Revoked
 
 _NEVER_FROM_CALLERS = frozenset({"time", "audience", "user", "nonce", "salt", "request"})
-_CALLERS = 1024
-_SALT = 2
 _PLAIN = {
     "method": re.compile("[A-Z]{1,32}").fullmatch,
     "host": re.compile("[a-z0-9]{1,63}([.-][a-z0-9]{1,63}){0,8}").fullmatch,
@@ -81,20 +78,14 @@ class Verification(Endpoint):
 
     def __init__(self, service: Service) -> None:
         self._node = service.node
-        self._store = service.store
-        self._own_audience = service.settings.audience or None
+        self._callers = Callers(service)
         self._body_bytes = service.settings.body_bytes
-        self._audiences: dict[tuple[str, bytes], str | None] = {}
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Answer what a token permits, or why it permits nothing."""
         node = self._node
         question = await read_body(scope, receive, Question, self._body_bytes)
-        audience = self._own_audience
-        if VERDICT in scope:
-            caller: Capability = scope[VERDICT].capability
-            key = caller.user, caller.minted[_SALT]
-            audience = self._audiences[key] if key in self._audiences else await self._find_audience(*key)
+        audience = await self._callers.audience(scope)
         try:
             request = _request(node, question.request)
         except (TypeError, ValueError) as wrong:
@@ -108,22 +99,6 @@ class Verification(Endpoint):
         except MacaroonError as error:
             return json_answer(_inactive(error))
         return json_answer(_active(found.capability, found.revision))
-
-    async def _find_audience(self, user: str, salt: bytes) -> str | None:
-        """The caller's own audience, the one of her audiences that is not reserved; else the setting's.
-
-        It is remembered beside the proven ``salt`` caveat of her capability. To change her audiences
-        changes all of her salts (design section 3): no capability of before passes the guard any more, and
-        none after has that salt. To ask the store on a thread for each question costs 120 µs of 200.
-        """
-        found = await to_thread.run_sync(self._store.user, user)
-        own = [each for each in found.audiences if each not in RESERVED_AUDIENCES]
-        if len(own) > 1:
-            raise Refused(f"{user} has the audiences {' '.join(own)}: a user that asks {VERIFY} has one at most")
-        if len(self._audiences) >= _CALLERS:
-            self._audiences.clear()
-        audience = self._audiences[user, salt] = own[0] if own else self._own_audience
-        return audience
 
 
 def _request(node: Node, told: dict[str, Any]) -> Request:

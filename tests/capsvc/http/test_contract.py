@@ -71,7 +71,7 @@ def _operations(contract: Any) -> dict[tuple[str, str], Any]:
 
 
 def test_every_route_is_in_the_contract_and_the_other_way_round(contract: Any, routes: set[tuple[str, str]]) -> None:
-    assert len(routes) == 13
+    assert len(routes) == 15
     assert set(_operations(contract)) == routes
 
 
@@ -116,6 +116,12 @@ def _real_answers(service: Serving) -> Iterator[tuple[str, str, Any]]:
     yield "post", "/v1/tokens/renew", send("/v1/tokens/renew", headers=bearer(own), json={})
     for token in (own, narrow(own, "method = GET"), service.expired(), "garbage"):
         yield "post", "/v1/verify", send("/v1/verify", headers=bearer(verify), json={"token": token})
+    for token in (own, "garbage", ""):
+        form = {"token": token}
+        yield "post", "/v1/introspect", send("/v1/introspect", headers=bearer(verify), data=form)
+    yield "post", "/v1/revoke", send("/v1/revoke", data={"token": service.log_in(user)})
+    yield "post", "/v1/revoke", send("/v1/revoke", data={"token": narrow(own, "method = GET")})
+    yield "post", "/v1/revoke", send("/v1/revoke", data={})
     yield "get", "/v1/auth", ask("/v1/auth", headers=bearer(own))
     yield "get", "/v1/auth", ask("/v1/auth", headers=bearer(append(own, b"method = GET")))
     yield "get", "/v1/capability", ask("/v1/capability", headers=bearer(own))

@@ -1,0 +1,147 @@
+"""Guards: endpoints of Starlette and FastAPI that say which action on which resource they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any
+
+from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, BaseUser, SimpleUser
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from capsvc.http.facts import Proxies, connection_facts, read_headers
+from capsvc.http.presentations import unverified_presentation
+from capsvc.http.problems import HTTPProblem, bad_request, problem_of
+from capsvc.middleware import VERDICT, verify
+from capsvc.node import Node, Verdict
+from caveats import CaveatUnmet
+
+_BACKEND = "capsvc.backend"
+_PLACE = re.compile(r"{(\w+)(:path)?}")
+CREDENTIAL = "capability"
+"""The scope of Starlette's own ``requires`` that a verified capability gives."""
+
+
+class CapabilityBackend(AuthenticationBackend):
+    """Authenticates by capability, for Starlette's ``AuthenticationMiddleware``.
+
+    Whoever presents none stays unauthenticated, and so does, until a guard adds what it knows, a
+    capability that is narrowed to facts that no connection tells, such as actions and resources.
+    """
+
+    def __init__(self, node: Node, audiences: Sequence[str | None] = (None,)) -> None:
+        self._node = node
+        self._audiences = tuple(audiences)
+        self._longest = node.settings.header_characters
+        self._proxies = Proxies.of(node.settings.trusted_proxies, node.settings.forwarded)
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
+        """Verify with the facts of the connection. Raises AuthenticationError, which :func:`refuse` renders."""
+        conn.scope[_BACKEND] = self
+        if not any(name == b"authorization" for name, _ in conn.scope["headers"]):
+            return None
+        try:
+            verdict = await self.verdict(conn, {})
+        except CaveatUnmet:
+            return None
+        except Exception as error:
+            raise AuthenticationError from error
+        return _identity(verdict)
+
+    async def verdict(self, conn: HTTPConnection, told: Mapping[str, Any]) -> Verdict:
+        """Verify with the facts of the connection and further ones. Raises what the renderer of problems knows.
+
+        A body that is declared is not read here and its fact is absent: CapabilityMiddleware reads it.
+        """
+        headers = read_headers(conn.scope, self._proxies)
+        presentation = unverified_presentation(headers, self._longest)
+        try:
+            request = self._node.request(**{**connection_facts(conn.scope, self._proxies), **told})
+        except ValueError as wrong:
+            raise bad_request(f"{wrong}.") from None
+        return await verify(self._node, presentation, request, self._audiences)
+
+
+class Guard:
+    """What an endpoint demands: facts, in which ``{name}`` stands for the path parameter of that name.
+
+    A parameter fills one segment; ``{name:path}`` may fill several. One that holds more than its place
+    leaves the fact absent, so that whatever asks for it forbids.
+    """
+
+    def __init__(self, facts: Mapping[str, str | Sequence[str]]) -> None:
+        self._facts = dict(facts)
+
+    def __call__(self, endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Response]]:
+        """Guard an endpoint of Starlette. It answers with a problem what it does not let through."""
+
+        @wraps(endpoint)
+        async def guarded(request: Request) -> Response:
+            try:
+                await self.permit(request)
+            except HTTPProblem as refused:
+                return refused.problem.response()
+            answer = endpoint if iscoroutinefunction(endpoint) else _on_thread(endpoint)
+            response: Response = await answer(request)
+            return response
+
+        return guarded
+
+    async def permit(self, request: Request) -> Verdict:
+        """Verify one request; for ``Depends`` of FastAPI. Raises HTTPProblem, which :func:`render` renders."""
+        backend = request.scope.get(_BACKEND)
+        if not isinstance(backend, CapabilityBackend):
+            raise RuntimeError("a guard needs AuthenticationMiddleware with a CapabilityBackend")
+        told = {name: _filled(fact, request.path_params) for name, fact in self._facts.items()}
+        try:
+            verdict = await backend.verdict(request, told)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.status == 500:
+                raise
+            raise HTTPProblem(problem) from None
+        request.scope[VERDICT] = verdict
+        request.scope["auth"], request.scope["user"] = _identity(verdict)
+        return verdict
+
+
+def requires(**facts: str | Sequence[str]) -> Guard:
+    """Demand that a capability permits these facts: ``requires(action="docs:read", resource="docs/{id}")``."""
+    return Guard(facts)
+
+
+def refuse(conn: HTTPConnection, error: AuthenticationError) -> Response:
+    """Render what the backend raised: ``on_error`` of AuthenticationMiddleware."""
+    cause = error.__cause__
+    return problem_of(cause if isinstance(cause, Exception) else error).response()
+
+
+async def render(request: Request, error: Exception) -> Response:
+    """Render what a guard raised: the handler of HTTPProblem in an application that uses ``Depends``."""
+    return problem_of(error).response()
+
+
+def _identity(verdict: Verdict) -> tuple[AuthCredentials, BaseUser]:
+    return AuthCredentials([CREDENTIAL]), SimpleUser(verdict.capability.user)
+
+
+def _filled(fact: str | Sequence[str], parameters: Mapping[str, Any]) -> str | list[str] | None:
+    """Fill the places of a fact; None where a parameter does not fit its place."""
+    if not isinstance(fact, str):
+        filled = [_filled(each, parameters) for each in fact]
+        return [each for each in filled if isinstance(each, str)] if None not in filled else None
+    for place in _PLACE.finditer(fact):
+        if place[1] not in parameters:
+            raise RuntimeError(f"the route has no path parameter {place[1]}")
+        value = str(parameters[place[1]])
+        if not value or ("/" in value and not place[2]):
+            return None
+    return _PLACE.sub(lambda place: str(parameters[place[1]]), fact)
+
+
+def _on_thread(endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Any]]:
+    return lambda request: run_in_threadpool(endpoint, request)
