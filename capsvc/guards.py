@@ -13,6 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+import caveats
+from capsvc.http.body_fact import BODY_BYTES, demand_body_alone, demand_length, demand_whole
 from capsvc.http.facts import Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import HTTPProblem, bad_request, problem_of
@@ -33,9 +35,10 @@ class CapabilityBackend(AuthenticationBackend):
     capability that is narrowed to facts that no connection tells, such as actions and resources.
     """
 
-    def __init__(self, node: Node, audiences: Sequence[str | None] = (None,)) -> None:
+    def __init__(self, node: Node, audiences: Sequence[str | None] = (None,), body_bytes: int = BODY_BYTES) -> None:
         self._node = node
         self._audiences = tuple(audiences)
+        self._body_bytes = body_bytes
         self._longest = node.settings.header_characters
         self._proxies = Proxies.of(node.settings.trusted_proxies, node.settings.forwarded)
 
@@ -45,25 +48,39 @@ class CapabilityBackend(AuthenticationBackend):
         if not any(name == b"authorization" for name, _ in conn.scope["headers"]):
             return None
         try:
-            verdict = await self.verdict(conn, {})
+            verdict = await self._verdict(conn, {})
         except CaveatUnmet:
             return None
         except Exception as error:
             raise AuthenticationError from error
         return _identity(verdict)
 
-    async def verdict(self, conn: HTTPConnection, told: Mapping[str, Any]) -> Verdict:
+    async def verdict(self, request: Request, told: Mapping[str, Any]) -> Verdict:
         """Verify with the facts of the connection and further ones. Raises what the renderer of problems knows.
 
-        A body that is declared is not read here and its fact is absent: CapabilityMiddleware reads it.
+        Where the one thing that is not met is a ``body`` caveat, the body is read, up to ``body_bytes``; the
+        endpoint finds it in the same request.
         """
-        headers = read_headers(conn.scope, self._proxies)
-        presentation = unverified_presentation(headers, self._longest)
         try:
-            request = self._node.request(**{**connection_facts(conn.scope, self._proxies), **told})
+            return await self._verdict(request, told)
+        except CaveatUnmet as why:
+            told = {**told, "body": await self._body(why, request, told)}
+        return await self._verdict(request, told)
+
+    async def _verdict(self, conn: HTTPConnection, told: Mapping[str, Any]) -> Verdict:
+        presentation = unverified_presentation(read_headers(conn.scope, self._proxies), self._longest)
+        return await verify(self._node, presentation, self._asked(conn, told), self._audiences)
+
+    async def _body(self, why: CaveatUnmet, request: Request, told: Mapping[str, Any]) -> bytes:
+        demand_body_alone(why, self._asked(request, told))
+        length = demand_length(read_headers(request.scope, self._proxies), self._body_bytes)
+        return demand_whole(await request.body(), length)
+
+    def _asked(self, conn: HTTPConnection, told: Mapping[str, Any]) -> caveats.Request:
+        try:
+            return self._node.request(**{**connection_facts(conn.scope, self._proxies), **told})
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
-        return await verify(self._node, presentation, request, self._audiences)
 
 
 class Guard:

@@ -9,18 +9,17 @@ from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capsvc.errors import StoreBusy
+from capsvc.http.bodies import read_raw
+from capsvc.http.body_fact import BODY_BYTES, declared_length, demand_body_alone
 from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
-from capsvc.http.problems import HTTPProblem, Problem, bad_request, problem_of
+from capsvc.http.problems import bad_request, problem_of
 from capsvc.node import Node, Presentation, Verdict
 from capsvc.replay import ReplayGuard
 from caveats import CaveatUnmet, Request
 
 VERDICT = "capsvc.verdict"
 """Where in the ASGI scope the application finds the :class:`capsvc.node.Verdict`."""
-
-_BODY_BYTES = 1024 * 1024
-_TOO_LARGE = Problem(413, "body-too-large", "The body is too large", "Send less, or have the limit raised.")
 
 Facts = Callable[[Scope], Mapping[str, Any]]
 
@@ -41,7 +40,7 @@ class CapabilityMiddleware:
         node: Node,
         audiences: Sequence[str | None] = (None,),
         facts: Facts | None = None,
-        body_bytes: int = _BODY_BYTES,
+        body_bytes: int = BODY_BYTES,
         replay_guard: ReplayGuard | None = None,
     ) -> None:
         self._app = app
@@ -109,11 +108,9 @@ class CapabilityMiddleware:
                     return await verify_patiently(self._node, presentation, request, self._audiences), receive
                 except CaveatUnmet as unmet:
                     why = unmet
-            if not isinstance(why, CaveatUnmet) or "body" in request.facts:
+            if not isinstance(why, CaveatUnmet):
                 raise why
-            others = tuple(each for each in why.unmet if not each.predicate.startswith("body = "))
-            if others:  # the body was not read, and need not be: whether it is met, nobody knows
-                raise CaveatUnmet(others)
+            demand_body_alone(why, request)
             body, receive = await _read(headers, receive, self._body_bytes)
             request = request.saying(body=body)
             return await verify(self._node, presentation, request, self._audiences), receive
@@ -140,21 +137,8 @@ async def verify_patiently(
 
 async def _read(headers: Headers, receive: Receive, limit: int) -> tuple[bytes, Receive]:
     """Read the whole body up to a limit; return it with a receive that gives it once more."""
-    declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and int(declared) > limit:
-        raise HTTPProblem(_TOO_LARGE)
-    chunks, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise bad_request("The body ended before it was whole.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise HTTPProblem(_TOO_LARGE)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    body = b"".join(chunks)
+    declared_length(headers, limit)  # refuses what is too large before it is read
+    body = await read_raw(receive, limit)
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:

@@ -9,38 +9,51 @@ character of a decoded path shows that nothing was lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from starlette.types import Scope
 
-from capsvc.http.facts import Proxies, connection_facts, read_headers
+from capsvc.http.body_fact import BODY_BYTES, demand_body_alone, demand_length, demand_whole
+from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
 from capsvc.node import Node, Verdict
+from capsvc.replay import ReplayGuard
+from caveats import CaveatUnmet
 
 VERDICT = "capsvc.verdict"
 """Where in the environ the application finds the :class:`capsvc.node.Verdict`."""
 
 Facts = Callable[[WSGIEnvironment], Mapping[str, Any]]
-_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
 class CapabilityWSGI:
     """Guards a WSGI application: a request passes when its capability permits it.
 
-    ``facts`` tells what only the application knows. A body that is declared is not read, and its fact is
-    absent.
+    ``facts`` tells what only the application knows. Where the one thing that is not met is a ``body``
+    caveat, the body is read, up to ``body_bytes``, and given to the application once more. With a
+    ``replay_guard`` only request-bound copies pass, each of them once.
     """
 
     def __init__(
-        self, app: WSGIApplication, node: Node, audiences: Sequence[str | None] = (None,), facts: Facts | None = None
+        self,
+        app: WSGIApplication,
+        node: Node,
+        audiences: Sequence[str | None] = (None,),
+        facts: Facts | None = None,
+        body_bytes: int = BODY_BYTES,
+        replay_guard: ReplayGuard | None = None,
     ) -> None:
         self._app = app
         self._node = node
         self._audiences = tuple(audiences)
         self._facts = facts
+        self._body_bytes = body_bytes
+        self._replay_guard = replay_guard
         self._longest = node.settings.header_characters
         self._proxies = Proxies.of(node.settings.trusted_proxies, node.settings.forwarded)
 
@@ -54,13 +67,14 @@ class CapabilityWSGI:
                 raise
             response = problem.response()
             headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
-            start_response(f"{problem.status} {_REASONS.get(problem.status, 'Refused')}", headers)
+            start_response(f"{problem.status} {HTTPStatus(problem.status).phrase}", headers)
             return [bytes(response.body)]
         return self._app(environ, start_response)
 
     def _verdict(self, environ: WSGIEnvironment) -> Verdict:
         scope = _scope(environ)
-        presentation = unverified_presentation(read_headers(scope, self._proxies), self._longest)
+        headers = read_headers(scope, self._proxies)
+        presentation = unverified_presentation(headers, self._longest)
         facts = connection_facts(scope, self._proxies)
         facts["path"] = _raw_path(environ)
         told = self._facts(environ) if self._facts is not None else {}
@@ -68,7 +82,23 @@ class CapabilityWSGI:
             request = self._node.request(**{**facts, **told})
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
-        return self._node.verify(presentation, request, self._audiences)
+        try:
+            verdict = self._node.verify(presentation, request, self._audiences)
+        except CaveatUnmet as why:
+            demand_body_alone(why, request)
+            request = request.saying(body=_read(environ, headers, self._body_bytes))
+            verdict = self._node.verify(presentation, request, self._audiences)
+        if self._replay_guard is not None:
+            self._replay_guard.record(verdict.capability)
+        return verdict
+
+
+def _read(environ: WSGIEnvironment, headers: Headers, limit: int) -> bytes:
+    """Read the whole body, and put it where the application will read it."""
+    length = demand_length(headers, limit)
+    body = demand_whole(environ["wsgi.input"].read(length), length)
+    environ["wsgi.input"] = BytesIO(body)
+    return body
 
 
 def _scope(environ: WSGIEnvironment) -> Scope:

@@ -100,11 +100,11 @@ def header(
 
     For curl: `curl -H "$(capsvc header GET URL)" URL`. The token itself does not travel.
     """
-    from capsvc.binding import bind
+    from capsvc.client import bind_url
 
     body = b"" if body_file is None else read_contents(body_file)
     try:
-        bound = bind(read_token(said_token(token, profile)), method, url, time.time(), body)
+        bound = bind_url(read_token(said_token(token, profile)), method, url, time.time(), body)
     except ValueError as wrong:
         raise CapsvcError(str(wrong)) from None
     typer.echo(json.dumps({"Authorization": f"Bearer {bound}"}) if as_json else f"Authorization: Bearer {bound}")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from capsvc.client.binding import bind_request
+from capsvc.client.binding import bind_request, bind_url
 
 if TYPE_CHECKING:
     from capsvc.client.httpx_auth import BoundAuth
     from capsvc.client.requests_auth import RequestsAuth
 
-__all__ = ["BoundAuth", "RequestsAuth", "bind_request"]
+__all__ = ["BoundAuth", "RequestsAuth", "bind_request", "bind_url"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import sha256
 from secrets import token_bytes
+from urllib.parse import urlsplit
 
 from caveats import BUILTIN, Digest, Predicate, attenuate, time_text
 from caveats.encoding import encode_base64, encode_item
@@ -51,6 +52,24 @@ def bind_request(
     # Last: a verifier remembers no text that ends in `request`, which it will not see again.
     caveats.append(Predicate("request", "=", (unique,), _UNIQUE, unique))
     return attenuate(token, *caveats)
+
+
+def bind_url(token: str, method: str, url: str, now: float, body: bytes = b"") -> str:
+    """Do what :func:`bind_request` does, for a URL as people write it.
+
+    Raises ValueError for a request that cannot be bound, DecodeError for what is no token.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError("a URL is like https://api.example/docs/7")
+    if not (parts.path + parts.query).isascii() or set(parts.path + parts.query) & set(" \t\r\n"):
+        raise ValueError("a path and a query are percent-encoded")
+    host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+    host = f"[{host}]" if ":" in host else host
+    host = host if parts.port is None else f"{host}:{parts.port}"
+    return bind_request(
+        token, method, host, parts.path or "/", parts.query.encode("ascii"), body, now, scheme=parts.scheme
+    )
 
 
 def normalise_host(host: str, scheme: str) -> str:

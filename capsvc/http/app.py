@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
+from capsvc.http.auth import Auth
 from capsvc.http.contract import Contract
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.endpoint import Endpoint
@@ -43,6 +44,8 @@ def application(service: Service) -> Starlette:
         StarletteRoute("/.well-known/capsvc", contract.well_known),
         StarletteRoute("/livez", contract.live),
         StarletteRoute("/readyz", contract.ready),
+        # Envoy asks with the method and, behind this, the path of whom it asks about.
+        StarletteRoute("/v1/auth/{original:path}", Auth(service, "/v1/auth")),
     ]
 
     @asynccontextmanager

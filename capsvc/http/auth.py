@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope
 
 from capsvc.errors import StoreBusy
 from capsvc.http.endpoint import Answer, Endpoint
-from capsvc.http.facts import demand_method, original_facts, read_headers
+from capsvc.http.facts import demand_method, original_facts, prefixed_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
@@ -20,9 +20,13 @@ _USERS = 1024
 
 
 class Auth(Endpoint):
-    """``GET /v1/auth``: the proxy's original request, as its headers tell it."""
+    """``GET /v1/auth``: the proxy's original request, as its headers tell it.
 
-    def __init__(self, service: Service) -> None:
+    With a ``prefix`` it is the proxy's own request, of any method, whose path goes on behind the prefix.
+    """
+
+    def __init__(self, service: Service, prefix: str = "") -> None:
+        self._prefix = prefix.encode("ascii")
         self._node = service.node
         self._proxies = service.proxies
         self._longest = service.settings.header_characters
@@ -33,8 +37,11 @@ class Auth(Endpoint):
         node, proxies = self._node, self._proxies
         headers = read_headers(scope, proxies, own=False)
         presentation = unverified_presentation(headers, self._longest)
-        demand_method(headers, scope, proxies)
-        request = node.request_later(lambda: original_facts(scope, proxies))
+        if self._prefix:
+            request = node.request_later(lambda: prefixed_facts(scope, proxies, self._prefix))
+        else:
+            demand_method(headers, scope, proxies)
+            request = node.request_later(lambda: original_facts(scope, proxies))
         try:
             try:
                 verdict = node.verify(presentation, request, self._audiences, patient=False)

@@ -107,7 +107,7 @@ def original_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
     """Tell the facts of the request that a proxy asks about; what it does not forward is absent."""
     headers = read_headers(scope, proxies, own=False)
     told = _forwarded(headers, scope, proxies)
-    facts: dict[str, Any] = {"ip": _address(scope, proxies, told["For"])}
+    facts: dict[str, Any] = {"ip": _original_address(scope, proxies, told["For"])}
     uri = told["Uri"]
     demand_method(headers, scope, proxies)
     if told["Method"] is not None:
@@ -117,6 +117,24 @@ def original_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
         facts["path"], facts["query"] = path.encode("latin-1"), query.encode("latin-1")
     if told["Host"] is not None:
         facts["host"] = _host(told["Host"], told["Proto"] or "")
+    return facts
+
+
+def prefixed_facts(scope: Scope, proxies: Proxies, prefix: bytes) -> dict[str, Any]:
+    """Tell the facts of a request that a proxy sends on itself, its path behind a prefix, as Envoy does.
+
+    Method, path, query and host are the request's own; of the convention's headers only ``-For`` and
+    ``-Proto`` are read, since the others come from whoever asked the proxy.
+    """
+    headers = read_headers(scope, proxies, own=False)
+    told = _forwarded(headers, scope, proxies)
+    facts: dict[str, Any] = {"ip": _original_address(scope, proxies, told["For"])}
+    if _is_from_proxy(scope, proxies):
+        facts["method"] = scope["method"]
+        facts["host"] = _host(_text(headers, b"host"), told["Proto"] or "")
+        raw = scope.get("raw_path", b"").partition(b"?")[0]
+        if raw.startswith(prefix + b"/"):
+            facts["path"], facts["query"] = raw.removeprefix(prefix), scope["query_string"]
     return facts
 
 
@@ -144,6 +162,11 @@ def _host(value: str | None, scheme: str) -> str | None:
     if not value or not value.isascii():
         return None
     return value.lower().removesuffix(_DEFAULT_PORTS.get(scheme.lower(), "\0"))
+
+
+def _original_address(scope: Scope, proxies: Proxies, hops: str | None) -> str | None:
+    """Find the address of whom a proxy asks about; its own is nobody's."""
+    return None if hops is None and _is_from_proxy(scope, proxies) else _address(scope, proxies, hops)
 
 
 def _address(scope: Scope, proxies: Proxies, hops: str | None) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from typing import Annotated, Any
 
 import httpx2
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Body, Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
@@ -19,6 +20,7 @@ from starlette.routing import Route
 from capsvc.guards import CapabilityBackend, refuse, render, requires
 from capsvc.http.problems import HTTPProblem
 from capsvc.node import Node, Verdict
+from caveats.encoding import encode_base64
 from tests.capsvc.http.serving import Serving, append, bearer, make_home, narrow, serving
 
 GUARD = requires(action="docs:read", resource="docs/{id}")
@@ -63,6 +65,11 @@ async def open_to_all(request: Request) -> JSONResponse:
     return JSONResponse({"authenticated": request.user.is_authenticated})
 
 
+@requires(action="docs:write")
+async def write(request: Request) -> JSONResponse:
+    return JSONResponse({"read": (await request.body()).decode()})
+
+
 def _starlette(node: Node) -> Any:
     return Starlette(
         routes=[
@@ -71,20 +78,42 @@ def _starlette(node: Node) -> Any:
             Route("/below/{rest:path}", read_below),
             Route("/segment/{rest:path}", read_segment),
             Route("/misnamed/{id}", misnamed),
+            Route("/write", write, methods=["POST"]),
         ],
-        middleware=[Middleware(AuthenticationMiddleware, backend=CapabilityBackend(node), on_error=refuse)],
+        middleware=[
+            Middleware(AuthenticationMiddleware, backend=CapabilityBackend(node, body_bytes=9), on_error=refuse)
+        ],
     )
 
 
 def _fastapi(node: Node) -> Any:
     app = FastAPI(exception_handlers={HTTPProblem: render})
-    app.add_middleware(AuthenticationMiddleware, backend=CapabilityBackend(node), on_error=refuse)
+    app.add_middleware(AuthenticationMiddleware, backend=CapabilityBackend(node, body_bytes=9), on_error=refuse)
 
     @app.get("/docs/{id}")
     async def read_document(id: str, verdict: Annotated[Verdict, Depends(GUARD.permit)]) -> dict[str, str]:
         return {"user": verdict.capability.user, "id": id}
 
+    @app.post("/write")
+    async def write_document(
+        text: Annotated[str, Body()], verdict: Annotated[Verdict, Depends(requires(action="docs:write").permit)]
+    ) -> dict[str, str]:
+        return {"read": f'"{text}"'}
+
     return app
+
+
+def _post(app: Any, path: str, token: str, body: Any) -> Any:
+    async def ask() -> Any:
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://docs.example") as client:
+            headers = {**bearer(token), "Content-Type": "application/json"}
+            return await client.post(path, content=body, headers=headers)
+
+    return asyncio.run(ask())
+
+
+async def _in_chunks() -> AsyncIterator[bytes]:
+    yield b'"a text"'
 
 
 def _get(app: Any, path: str, token: str | None = None) -> Any:
@@ -153,3 +182,20 @@ def test_the_backend_alone_authenticates_what_the_connection_permits(service: Se
     assert _get(app, "/open", narrow(token, "path = /open")).json() == {"authenticated": True}
     assert _get(app, "/open", narrow(token, "path = /other")).json() == {"authenticated": False}
     assert _get(app, "/open", "garbage").status_code == 401
+
+
+@pytest.mark.parametrize("framework", [_starlette, _fastapi])
+def test_a_body_caveat_is_held_against_the_body_which_the_endpoint_still_reads(
+    service: Serving, node: Node, framework: Any
+) -> None:
+    app, root = framework(node), service.token()
+    digest = encode_base64(sha256(b'"a text"').digest())
+    token = narrow(root, f"body = sha-256:{digest}")
+    assert _post(app, "/write", token, b'"a text"').json() == {"read": '"a text"'}
+    other = _post(app, "/write", token, b'"a tixt"')
+    assert (other.status_code, [each["position"] for each in other.json()["unmet"]]) == (403, [5])
+    both = _post(app, "/write", narrow(token, "action = docs:read"), b'"a text"')
+    assert [each["position"] for each in both.json()["unmet"]] == [6]
+    assert _post(app, "/write", token, b'"a longer text"').status_code == 413
+    assert _post(app, "/write", token, _in_chunks()).status_code == 411
+    assert _post(app, "/write", root, b'"a longer text"').status_code == 200

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 from wsgiref.validate import validator
@@ -12,8 +15,11 @@ import flask
 import httpx2
 import pytest
 
+from capsvc.client import bind_request
 from capsvc.node import Node
+from capsvc.replay import ReplayGuard
 from capsvc.wsgi import VERDICT, CapabilityWSGI
+from caveats.encoding import encode_base64
 from tests.capsvc.http.serving import Serving, append, bearer, make_home, narrow, serving
 
 
@@ -43,9 +49,9 @@ def guarded(node: Node) -> Any:
 
     @app.route("/<path:rest>", methods=["GET", "POST"])
     def show(rest: str) -> str:
-        return str(flask.request.environ[VERDICT].capability.user)
+        return str(flask.request.environ[VERDICT].capability.user) + flask.request.get_data(as_text=True)
 
-    app.wsgi_app = CapabilityWSGI(app.wsgi_app, node, facts=_facts)  # type: ignore[method-assign]
+    app.wsgi_app = CapabilityWSGI(app.wsgi_app, node, facts=_facts, body_bytes=9)  # type: ignore[method-assign]
     return app.test_client()
 
 
@@ -90,6 +96,37 @@ def test_forwarded_headers_are_believed_from_trusted_peers_alone(service: Servin
     narrowed, hops = narrow(service.token(), "ip in 203.0.113.9/32"), {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}
     assert _get(guarded, narrowed, **hops).status_code == 200
     assert _get(guarded, narrowed, **{**hops, "REMOTE_ADDR": "198.51.100.1"}).status_code == 403
+
+
+def test_a_body_caveat_is_held_against_the_body_which_the_application_still_reads(
+    service: Serving, guarded: Any
+) -> None:
+    user = service.new_user()
+    token = narrow(service.log_in(user), f"body = sha-256:{encode_base64(sha256(b'the body').digest())}")
+
+    def post(body: bytes, token: str = token, **more: Any) -> Any:
+        return guarded.post("/docs/7", data=body, headers=bearer(token), environ_overrides=more)
+
+    assert post(b"the body").text == f"{user}the body"
+    other = post(b"thy body")
+    assert (other.status_code, [each["position"] for each in other.json["unmet"]]) == (403, [5])
+    assert [each["position"] for each in post(b"the body", narrow(token, "method = PUT")).json["unmet"]] == [6]
+    assert post(b"a longer body").status_code == 413
+    assert post(b"the body", CONTENT_LENGTH="", HTTP_TRANSFER_ENCODING="chunked").status_code == 411
+    assert post(b"the body", CONTENT_LENGTH="9").status_code == 400
+
+
+def test_with_a_replay_guard_each_bound_copy_opens_one_request(service: Serving, node: Node) -> None:
+    guard = ReplayGuard(service.home.open_replays(), timedelta(seconds=30), service.home.settings.skew, node.now)
+    app = flask.Flask(__name__)
+    app.add_url_rule("/docs", view_func=lambda: "read")
+    app.wsgi_app = CapabilityWSGI(app.wsgi_app, node, replay_guard=guard)  # type: ignore[method-assign]
+    token, client = service.token(), app.test_client()
+    copy = bind_request(token, "GET", "localhost", "/docs", b"", b"", time.time(), scheme="http")
+    assert client.get("/docs", headers=bearer(copy)).text == "read"
+    assert client.get("/docs", headers=bearer(copy)).json["type"] == "urn:capsvc:problem:replayed"
+    assert client.get("/docs", headers=bearer(token)).json["type"] == "urn:capsvc:problem:unbound"
+    guard.close()
 
 
 class _Quiet(WSGIRequestHandler):

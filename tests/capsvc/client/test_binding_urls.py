@@ -1,10 +1,10 @@
-"""Request-bound presentation: a copy of a token that is good for one request alone."""
+"""Binding to a URL: a copy of a token that is good for one request alone."""
 
 from __future__ import annotations
 
 import pytest
 
-from capsvc.binding import bind
+from capsvc.client import bind_url
 from caveats import Macaroon, Request, decode, encode, scope
 
 NOW = 1_795_327_200.5
@@ -12,7 +12,7 @@ TOKEN = encode(Macaroon.mint(b"a root key", "k1"))
 
 
 def _request(url: str, host: str, path: str, query: str = "", body: bytes = b"", later: float = 0) -> tuple[str, ...]:
-    bound = scope(bind(TOKEN, "POST", url, NOW, b"body"))
+    bound = scope(bind_url(TOKEN, "POST", url, NOW, b"body"))
     return bound.unmet(Request(time=NOW + later, method="POST", host=host, path=path, query=query.encode(), body=body))
 
 
@@ -36,7 +36,7 @@ def test_it_permits_the_one_request_for_half_a_minute(url: str, host: str, path:
 
 
 def test_no_two_copies_are_alike_and_each_has_one_request_number() -> None:
-    first, second = (bind(TOKEN, "GET", "https://api.example/", NOW) for _ in range(2))
+    first, second = (bind_url(TOKEN, "GET", "https://api.example/", NOW) for _ in range(2))
     assert first != second
     last = decode(first).unverified_caveats[-1].identifier
     assert last.startswith(b"request = ")
@@ -52,5 +52,5 @@ def test_no_two_copies_are_alike_and_each_has_one_request_number() -> None:
 )  # fmt: skip
 def test_what_cannot_be_bound_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"\S") as caught:
-        bind(TOKEN, "GET", url, NOW)
+        bind_url(TOKEN, "GET", url, NOW)
     assert TOKEN not in str(caught.value)
