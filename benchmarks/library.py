@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import statistics
+import time
+from secrets import token_bytes
 from typing import Any
 
 import pymacaroons
 
 from benchmarks import peers, tokens
 from benchmarks.measure import Contender, Figure, compare, compare_minima, run_rounds
+from capsvc.client import bind_request
 from caveats import Macaroon, attenuate, encode
 
 _NARROW = "path ^= /docs/2026"
@@ -26,6 +29,8 @@ def figures(rounds: int, n: int) -> tuple[list[Figure], list[tuple[str, float]],
     their_child = Contender("pymacaroons, request-bound copy", _their_children, tokens.pymacaroons_verify(exact))
     narrow = Contender("capsvc attenuate", tokens.texts, _attenuate)
     their_narrow = Contender("pymacaroons attenuate", tokens.texts, _their_attenuate)
+    binding = Contender("capsvc bind a request", tokens.texts, _bind)
+    their_binding = Contender("pymacaroons bind a request", tokens.texts, _their_bind)
     mint = Contender("capsvc mint", lambda n: [None] * n, lambda _: tokens.mint())
     their_mint = Contender("pymacaroons mint", lambda n: [None] * n, _their_mint)
     few = Contender("8 caveats", lambda n: _grown(n, 8), _verify(tokens.verifier()))
@@ -37,7 +42,8 @@ def figures(rounds: int, n: int) -> tuple[list[Figure], list[tuple[str, float]],
     if go is None:
         left_out.append("Go macaroon.v2")
     others = [each for each in others if _works(each)]
-    contenders = [cold, seen, theirs, child, their_child, narrow, their_narrow, mint, their_mint, few, many, *others]
+    ours = [cold, seen, theirs, child, their_child, narrow, their_narrow, binding, their_binding, mint, their_mint]
+    contenders = [*ours, few, many, *others]
     run_rounds(contenders, rounds, n, (lambda count: go_seconds.append(go.seconds(count))) if go else None)
     by_name = {each.name: each for each in others}
     results = [compare("verify, never seen before", cold, theirs, 0.14)]
@@ -48,6 +54,7 @@ def figures(rounds: int, n: int) -> tuple[list[Figure], list[tuple[str, float]],
         compare("verify, seen before, salt from memory", seen, theirs, 0.012),
         compare("verify, request-bound copy of a known root", child, their_child, 0.11),
         compare("attenuate, decoded strictly and checked", narrow, their_narrow, 0.13),
+        compare("bind a request, seven caveats, at the client", binding, their_binding, 0.15),
         compare("mint", mint, their_mint, 0.30),
         compare("verify at 64 caveats", many, few, 8),
         *_size(),
@@ -114,6 +121,17 @@ def _attenuate(text: str) -> str:
 
 def _their_attenuate(text: str) -> object:
     return pymacaroons.Macaroon.deserialize(text).add_first_party_caveat(_NARROW).serialize()
+
+
+def _bind(text: str) -> str:
+    return bind_request(text, "POST", "api.example.org", "/docs/2026", b"", token_bytes(32), time.time())
+
+
+def _their_bind(text: str) -> object:
+    made = pymacaroons.Macaroon.deserialize(text)
+    for caveat in (*tokens.BOUND, f"request = {tokens.nonce()}"):
+        made.add_first_party_caveat(caveat)
+    return made.serialize()
 
 
 def _their_mint(_: None) -> object:

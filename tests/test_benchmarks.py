@@ -17,7 +17,7 @@ from benchmarks.picture import bars
 def test_every_figure_is_measured_against_pymacaroons() -> None:
     results, times, _ = figures(rounds=2, n=10)
     beside = [each for each in results if each.against.startswith("pymacaroons")]
-    assert len(beside) == 5
+    assert len(beside) == 6
     assert all(each.ours > 0 and each.theirs > 0 and each.ratio > 0 for each in results)
     assert {"capsvc, never seen before", "capsvc, seen before"} <= {name for name, _ in times}
 
