@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 
 import anyio
 import httpx2
@@ -22,8 +23,9 @@ from caveats.interchange import AnyMacaroon
 from caveats.predicate import shown
 from caveats.wire import DEFAULT_LIMITS, Format, Limits, format_of
 
-Credentials = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Headers for one origin, or what makes them each time: how its third party knows who asks."""
+Credentials = Mapping[str, str] | Callable[[], Mapping[str, str]] | httpx2.Auth
+"""Headers for one origin, what makes them each time, or an authentication such as
+:class:`capsvc.client.BoundAuth`: how its third party knows who asks."""
 
 _SPARE_SECONDS = 5
 """A discharge that ends sooner is fetched anew: it still has to travel."""
@@ -31,7 +33,7 @@ _SPARE_SECONDS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collector:
-    """Collects from some ``origins``, each with the headers to send there, or with none.
+    """Collects from some ``origins``, each with the credentials to send there, or with none.
 
     ``limits`` bound how many discharges, how deep and how long; ``seconds`` each exchange. ``go`` is told the
     address where a person has to go; then the same ticket is sent every ``pause`` seconds, for ``patience``
@@ -168,8 +170,12 @@ class Collector:
                 f"a caveat asks the third party at {shown(location) or 'nowhere'}, which was not configured"
             )
         credentials = self.origins[origin]
-        headers = credentials() if callable(credentials) else credentials or {}
-        return ThirdParty(location, headers, frozenset(self.origins), self.limits, self.seconds)
+        auth, headers = None, cast("Mapping[str, str]", {})
+        if isinstance(credentials, httpx2.Auth):
+            auth = credentials
+        elif credentials is not None:
+            headers = credentials() if callable(credentials) else credentials
+        return ThirdParty(location, headers, frozenset(self.origins), self.limits, self.seconds, auth)
 
     async def _ask(self, client: httpx2.AsyncClient, party: ThirdParty, identifier: bytes) -> Macaroon:
         """Ask until there is a discharge; tell a person once where to go."""

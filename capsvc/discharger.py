@@ -19,7 +19,7 @@ from capsvc.http.endpoint import Answer, Endpoint
 from capsvc.http.problems import HTTPProblem, Problem
 from capsvc.ticket_keys import KeyFinder
 from capsvc.tickets import Ticket
-from caveats import BUILTIN, Predicate, Vocabulary, time_text
+from caveats import BUILTIN, Predicate, PredicateError, Vocabulary, time_text
 from caveats.encoding import encode_base64
 
 TICKET = "capsvc.ticket"
@@ -43,6 +43,10 @@ class No:
     """The condition is not true; the reason goes to whoever asks."""
 
     reason: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise TypeError("a reason is a str")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +118,18 @@ class Discharger(Endpoint):
         if not isinstance(decision, Yes):
             raise TypeError("a discharger's callback answers Yes, No or Elsewhere")
         expires = time_text(int(self._clock()) + min(asked.lifetime or self._lifetime, self._lifetime))
-        text = discharge(
-            raw,
-            ticket,
-            expires,
-            decision.caveats,
-            decision.asks,
-            location=self._location,
-            vocabulary=self._vocabulary,
-        )
+        try:
+            text = discharge(
+                raw,
+                ticket,
+                expires,
+                decision.caveats,
+                decision.asks,
+                location=self._location,
+                vocabulary=self._vocabulary,
+            )
+        except PredicateError as wrong:  # the callback's mistake, and not what was presented
+            raise ValueError(f"a discharger's callback answers with a caveat that is none: {wrong}") from None
         return json_answer(Discharged(text, expires))
 
     async def _decided(self, condition: str, request: Request) -> object:

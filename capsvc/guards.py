@@ -12,6 +12,7 @@ from starlette.authentication import AuthCredentials, AuthenticationBackend, Aut
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 import caveats
 from capsvc.http.body_fact import BODY_BYTES, demand_body_alone, demand_length, demand_whole
@@ -20,10 +21,14 @@ from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import HTTPProblem, bad_request, problem_of
 from capsvc.middleware import VERDICT, verify
 from capsvc.node import Node, Verdict
-from caveats import CaveatUnmet
+from capsvc.replay import ReplayGuard
+from caveats import BUILTIN, CaveatUnmet
+from caveats.path import Path
+from caveats.request import FROM_AUTHORITY
 
 _BACKEND = "capsvc.backend"
 _PLACE = re.compile(r"{(\w+)(:path)?}")
+_TOLD_OTHERWISE = FROM_AUTHORITY | {"time", "method", "host", "path", "query", "ip", "body", "request"}
 CREDENTIAL = "capability"
 """The scope of Starlette's own ``requires`` that a verified capability gives."""
 
@@ -52,10 +57,12 @@ class CapabilityBackend(AuthenticationBackend):
         except CaveatUnmet:
             return None
         except Exception as error:
+            if problem_of(error).status == 500:
+                raise
             raise AuthenticationError from error
         return _identity(verdict)
 
-    async def verdict(self, request: Request, told: Mapping[str, Any]) -> Verdict:
+    async def verdict(self, request: Request | WebSocket, told: Mapping[str, Any]) -> Verdict:
         """Verify with the facts of the connection and further ones. Raises what the renderer of problems knows.
 
         Where the one thing that is not met is a ``body`` caveat, the body is read, up to ``body_bytes``; the
@@ -71,8 +78,9 @@ class CapabilityBackend(AuthenticationBackend):
         presentation = unverified_presentation(read_headers(conn.scope, self._proxies), self._longest)
         return await verify(self._node, presentation, self._asked(conn, told), self._audiences)
 
-    async def _body(self, why: CaveatUnmet, request: Request, told: Mapping[str, Any]) -> bytes:
+    async def _body(self, why: CaveatUnmet, request: Request | WebSocket, told: Mapping[str, Any]) -> bytes:
         demand_body_alone(why, self._asked(request, told))
+        assert isinstance(request, Request)  # noqa: S101 - a websocket has no body, which is a fact
         length = demand_length(read_headers(request.scope, self._proxies), self._body_bytes)
         return demand_whole(await request.body(), length)
 
@@ -87,35 +95,48 @@ class Guard:
     """What an endpoint demands: facts, in which ``{name}`` stands for the path parameter of that name.
 
     A parameter fills one segment; ``{name:path}`` may fill several. One that holds more than its place
-    leaves the fact absent, so that whatever asks for it forbids.
+    leaves the fact absent, so that whatever asks for it forbids. Raises ValueError for a fact that only the
+    connection or authority tells, and for a value that can be none.
     """
 
-    def __init__(self, facts: Mapping[str, str | Sequence[str]]) -> None:
+    def __init__(self, facts: Mapping[str, str | Sequence[str]], replay_guard: ReplayGuard | None = None) -> None:
+        for name, fact in facts.items():
+            for each in (fact,) if isinstance(fact, str) else (*fact, *([] if fact else [""])):
+                _check(name, each)
         self._facts = dict(facts)
+        self._replay_guard = replay_guard
 
-    def __call__(self, endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Response]]:
-        """Guard an endpoint of Starlette. It answers with a problem what it does not let through."""
+    def __call__(self, endpoint: Callable[..., Any]) -> Callable[[Any], Awaitable[Any]]:
+        """Guard an endpoint of Starlette. It answers with a problem, or closes, what it does not let through."""
 
         @wraps(endpoint)
-        async def guarded(request: Request) -> Response:
+        async def guarded(connection: Request | WebSocket) -> Any:
             try:
-                await self.permit(request)
+                await self._permit(connection)
             except HTTPProblem as refused:
+                if isinstance(connection, WebSocket):
+                    return await connection.close(1008, refused.problem.title)
                 return refused.problem.response()
-            answer = endpoint if iscoroutinefunction(endpoint) else _on_thread(endpoint)
-            response: Response = await answer(request)
-            return response
+            return await (endpoint if iscoroutinefunction(endpoint) else _on_thread(endpoint))(connection)
 
         return guarded
 
     async def permit(self, request: Request) -> Verdict:
-        """Verify one request; for ``Depends`` of FastAPI. Raises HTTPProblem, which :func:`render` renders."""
+        """Verify one request; for ``Depends`` of FastAPI. Raises HTTPProblem, which :func:`render` renders.
+
+        With a replay guard it takes a request-bound copy, once.
+        """
+        return await self._permit(request)
+
+    async def _permit(self, request: Request | WebSocket) -> Verdict:
         backend = request.scope.get(_BACKEND)
         if not isinstance(backend, CapabilityBackend):
             raise RuntimeError("a guard needs AuthenticationMiddleware with a CapabilityBackend")
         told = {name: _filled(fact, request.path_params) for name, fact in self._facts.items()}
         try:
             verdict = await backend.verdict(request, told)
+            if self._replay_guard is not None:
+                await self._replay_guard.admit(verdict.capability)
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500:
@@ -126,9 +147,24 @@ class Guard:
         return verdict
 
 
-def requires(**facts: str | Sequence[str]) -> Guard:
-    """Demand that a capability permits these facts: ``requires(action="docs:read", resource="docs/{id}")``."""
-    return Guard(facts)
+def requires(*, replay_guard: ReplayGuard | None = None, **facts: str | Sequence[str]) -> Guard:
+    """Demand that a capability permits these facts: ``requires(action="docs:read", resource="docs/{id}")``.
+
+    With a ``replay_guard`` only request-bound copies pass, each of them once.
+    """
+    return Guard(facts, replay_guard)
+
+
+def _check(name: str, fact: str) -> None:
+    """Find at its definition what would go wrong, or unnoticed, with every request."""
+    if name in _TOLD_OTHERWISE:
+        raise ValueError(f"{name} is told by the connection or by authority, and not by a guard")
+    filled = _PLACE.sub("x", fact)
+    if not filled or set("{}") & set(filled):
+        raise ValueError(f"{name} is a text in which {{name}} or {{name:path}} stands for a path parameter")
+    read = BUILTIN[name].fact(filled) if name in BUILTIN else filled
+    if isinstance(read, Path) and read.problem:
+        raise ValueError(f"{name}: {read.problem}")
 
 
 def refuse(conn: HTTPConnection, error: AuthenticationError) -> Response:
@@ -160,5 +196,5 @@ def _filled(fact: str | Sequence[str], parameters: Mapping[str, Any]) -> str | l
     return _PLACE.sub(lambda place: str(parameters[place[1]]), fact)
 
 
-def _on_thread(endpoint: Callable[..., Any]) -> Callable[[Request], Awaitable[Any]]:
-    return lambda request: run_in_threadpool(endpoint, request)
+def _on_thread(endpoint: Callable[..., Any]) -> Callable[[Request | WebSocket], Awaitable[Any]]:
+    return lambda connection: run_in_threadpool(endpoint, connection)

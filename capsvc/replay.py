@@ -11,7 +11,7 @@ from capsvc.errors import Unbound
 from capsvc.stores.replays import Replays
 from caveats import Capability, time_text
 
-_REQUEST = b"request = "
+_REQUEST, _ENDS = b"request = ", b"time < "
 
 
 class ReplayGuard:
@@ -38,13 +38,20 @@ class ReplayGuard:
     def record(self, capability: Capability) -> None:
         """Do what :meth:`admit` does, on this thread."""
         now = datetime.fromisoformat(self._now())
-        found = [each for each in capability.holders if each is not None and each.startswith(_REQUEST)]
+        holders = [each or b"" for each in capability.holders]
+        found = [position for position, each in enumerate(holders) if each.startswith(_REQUEST)]
         if len(found) != 1:
             raise Unbound(f"exactly one `request` caveat is needed, and there are {len(found)}")
-        if capability.expires > time_text(now + self._window):
-            raise Unbound(f"it has to expire within {int(self._window.total_seconds())} seconds")
-        request = found[0].removeprefix(_REQUEST).decode("ascii")
-        self._replays.record(capability.nonce, request, capability.expires, time_text(now - self._skew))
+        # What stands behind the request, or in a discharge, whoever holds the copy can make end sooner: it
+        # would be forgotten then, and let in once more without that.
+        before = (*capability.minted, *holders[: found[0]])
+        ends = min(each for each in before if each.startswith(_ENDS)).removeprefix(_ENDS).decode("ascii")
+        if ends > time_text(now + self._window):
+            raise Unbound(
+                f"ahead of `request` it has to say that it expires within {int(self._window.total_seconds())} seconds"
+            )
+        request = holders[found[0]].removeprefix(_REQUEST).decode("ascii")
+        self._replays.record(capability.nonce, request, ends, time_text(now - self._skew))
 
     def close(self) -> None:
         """Let go of the table."""

@@ -51,8 +51,8 @@ class Page:
 class ThirdParty:
     """One third party at a location whose origin was configured.
 
-    ``headers`` are what the caller gave for that origin. ``origins`` are all that were configured: a page that
-    a person is sent to lies in one of them.
+    ``headers`` and ``auth`` are what the caller gave for that origin. ``origins`` are all that were
+    configured: a page that a person is sent to lies in one of them.
     """
 
     location: str
@@ -60,6 +60,7 @@ class ThirdParty:
     origins: frozenset[str]
     limits: Limits
     seconds: float
+    auth: httpx2.Auth | None = field(default=None, repr=False)
 
     async def ask(self, client: httpx2.AsyncClient, identifier: bytes) -> Macaroon | Page:
         """Send one ticket, and nothing else; return the discharge, not yet bound, or where a person has to go.
@@ -82,7 +83,7 @@ class ThirdParty:
         return self._read(status, raw, url, identifier)
 
     async def _exchange(self, client: httpx2.AsyncClient, request: httpx2.Request) -> tuple[int, bytes]:
-        answer = await client.send(request, stream=True, follow_redirects=False)
+        answer = await client.send(request, auth=self.auth, stream=True, follow_redirects=False)
         try:
             if answer.is_redirect or 300 <= answer.status_code < 400:
                 raise self.error("answers with a redirect, which is not followed")

@@ -120,6 +120,7 @@ def _scope(environ: WSGIEnvironment) -> Scope:
     address = environ.get("REMOTE_ADDR")
     return {
         "type": "http",
+        "http_version": "2" if environ.get("wsgi.input_terminated") else environ["SERVER_PROTOCOL"].partition("/")[2],
         "method": environ["REQUEST_METHOD"],
         "scheme": environ["wsgi.url_scheme"],
         "query_string": environ.get("QUERY_STRING", "").encode("latin-1"),

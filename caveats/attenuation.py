@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from caveats import chain
 from caveats.encoding import decode_base64, encode_base64
+from caveats.errors import PredicateError
 from caveats.interchange import decode, encode
 from caveats.pieces import read_header, split_first_party, write_first_party
 from caveats.predicate import Predicate
@@ -16,8 +17,9 @@ def attenuate(
 ) -> str:
     """Append first-party caveats to a token, each checked to be a predicate of the vocabulary.
 
-    The token is decoded strictly and stays in its format. Raises DecodeError or PredicateError, and then
-    nothing was appended. Birgisson et al. 2014, section V.B, ``M.AddFirstPartyCaveat``.
+    The token is decoded strictly and stays in its format. Raises DecodeError or PredicateError, also where
+    the copy would be more than ``limits`` take, and then nothing was appended. Birgisson et al. 2014, section
+    V.B, ``M.AddFirstPartyCaveat``.
     """
     identifiers = tuple(map(vocabulary.spell, predicates))
     if len(token) <= limits.characters and token[:2] == "Ag":
@@ -25,5 +27,17 @@ def attenuate(
         header = read_header(raw)
         parts = None if header is None else split_first_party(raw, header[0], limits.caveats)
         if parts is not None:
-            return encode_base64(write_first_party(raw, identifiers, chain.sign(parts[1], identifiers)))
-    return encode(decode(token, limits).append(*identifiers), format_of(token))
+            count = len(parts[0]) + len(identifiers)
+            narrowed = encode_base64(write_first_party(raw, identifiers, chain.sign(parts[1], identifiers)))
+            return _demand_within(narrowed, count, limits)
+    macaroon = decode(token, limits).append(*identifiers)
+    return _demand_within(encode(macaroon, format_of(token)), len(macaroon.unverified_caveats), limits)
+
+
+def _demand_within(narrowed: str, count: int, limits: Limits) -> str:
+    """Refuse here, where it can be said, what every verifier would."""
+    if count > limits.caveats:
+        raise PredicateError(f"the copy would have {count} caveats, and verifiers take {limits.caveats}")
+    if len(narrowed) > limits.characters:
+        raise PredicateError(f"the copy would have {len(narrowed)} characters, and verifiers take {limits.characters}")
+    return narrowed

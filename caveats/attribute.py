@@ -73,6 +73,8 @@ class AttributeType:
     name: ClassVar[str]
     operators: ClassVar[frozenset[str]]
     needs_fact: ClassVar[bool] = True
+    absent: ClassVar[str] = "say the {}"
+    """What to do where a request does not say the fact."""
     __slots__ = ()
 
     def operand(self, operator: str, items: tuple[str, ...]) -> Any:

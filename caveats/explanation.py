@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from caveats.authority import AUTHORITY_CAVEATS, Authority, KeyName
-from caveats.errors import InvalidMacaroon, PredicateError
+from caveats.errors import DischargeError, InvalidMacaroon, PredicateError
 from caveats.interchange import AnyMacaroon, decode
 from caveats.macaroon import Caveat, Macaroon
 from caveats.predicate import NOT_UNDERSTOOD, OUT_OF_PLACE, shown
@@ -91,10 +91,11 @@ def explain(
 
     The vocabulary is the request's unless another is given, which must read the same facts. The user and
     the audience are those that the macaroon itself names, as for a verifier, unless the request says
-    others; it may say ``salt`` too. Whether discharges are bound, left over or repeated is for a verifier
-    to say. Raises DecodeError.
+    others; it may say ``salt`` too. Whether discharges are bound is for a verifier to say. Raises DecodeError,
+    and DischargeError for one that is repeated or left over.
     """
     root, sent = decode(macaroon), tuple(map(decode, discharges))
+    _demand_each_is_asked_for(root, sent)
     authority = _authority(root)
     facts = {**_named(authority), **request.facts}
     hearing = _Hearing(
@@ -112,6 +113,19 @@ def explain(
         for position, caveat in enumerate(each.unverified_caveats):
             found.append(hearing.explain(caveat, position, discharge, "third party"))
     return Explanation(tuple(found))
+
+
+def _demand_each_is_asked_for(root: Macaroon, sent: tuple[Macaroon, ...]) -> None:
+    """Refuse what every verifier would, whatever the request (law 6)."""
+    left = {each.unverified_identifier: each for each in sent}
+    if len(left) != len(sent):
+        raise DischargeError("two discharges with one identifier")
+    asking = [root]
+    while asking:
+        asked = {each.identifier for each in asking.pop().unverified_caveats if each.is_third_party}
+        asking += [left.pop(identifier) for identifier in asked & left.keys()]
+    if left:
+        raise DischargeError("a discharge was sent that no caveat asks for")
 
 
 class _Hearing(NamedTuple):

@@ -37,6 +37,7 @@ class Digest(AttributeType):
 
     name = "digest"
     operators = frozenset({"="})
+    absent = "say the {0}, or use a copy that does not bind the {0} where whoever verifies cannot see it"
     __slots__ = ()
     _PREFIX = "sha-256:"
 

@@ -19,7 +19,12 @@ from caveats.errors import PredicateError
 from caveats.opaque import SALT_NAME
 
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile(
+    r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    r"|[\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""Control characters, and those that nobody sees but that turn, part or hide what stands beside them."""
+
 _SALT = re.compile(rf"salt = ({SALT_NAME})/[A-Za-z0-9_-]{{22}}")
 _SHOWN_CHARACTERS = 200
 
@@ -70,7 +75,7 @@ class Predicate:
     def instead(self, facts: Mapping[str, Any]) -> str:
         """Say what would have to differ in facts that were refused, as a phrase to act on."""
         if self.attribute not in facts:
-            return f"say the {self.attribute}"
+            return self.type.absent.format(self.attribute)
         return self.type.instead(self.operator, tuple(map(encode_item, self.items)), facts[self.attribute])
 
 

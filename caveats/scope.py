@@ -5,7 +5,7 @@ It is computed from what the macaroon says, before or after a proof, and proves 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
@@ -130,7 +130,7 @@ def scope(of: AnyMacaroon | Iterable[Predicate | str | bytes], vocabulary: Vocab
     contradictions: list[Contradiction] = []
     redundant: set[int] = set()
     for (attribute, type), group in _groups(understood).items():
-        met = _meet(group)
+        met = _meet(group.values())
         needed = _needed(group, met) if type.needs_fact else group
         redundant |= group.keys() - needed.keys()
         if met is None:
@@ -149,23 +149,42 @@ def _groups(placed: Mapping[int, Predicate]) -> dict[tuple[str, AttributeType], 
     return groups
 
 
-def _meet(group: _Group) -> tuple[Predicate, ...] | None:
-    """The weakest predicates that imply those of one attribute; None where no request meets them all."""
-    some = next(iter(group.values()))
-    written = some.type.meet([(each.operator, each.operand) for each in group.values()])
+_Met = tuple[Predicate, ...] | None
+"""The weakest predicates that imply some of one attribute; None where no request meets them all."""
+
+
+def _meet(group: Collection[Predicate]) -> _Met:
+    some = next(iter(group))
+    written = some.type.meet([(each.operator, each.operand) for each in group])
     if written is None:
         return None
     return tuple(Predicate.of(some.attribute, some.type, operator, items) for operator, items in written)
 
 
-def _meets(predicates: Iterable[Predicate]) -> dict[tuple[str, AttributeType], tuple[Predicate, ...] | None]:
-    return {of: _meet(group) for of, group in _groups(dict(enumerate(predicates))).items()}
+def _meets(predicates: Iterable[Predicate]) -> dict[tuple[str, AttributeType], _Met]:
+    return {of: _meet(group.values()) for of, group in _groups(dict(enumerate(predicates))).items()}
 
 
-def _needed(group: _Group, met: tuple[Predicate, ...] | None) -> _Group:
-    """Leave out, the last first, whatever the meet is the same without."""
-    for position in reversed(group):
-        others = {each: predicate for each, predicate in group.items() if each != position}
-        if others and _meet(others) == met:
-            group = others
-    return group
+def _needed(group: _Group, met: _Met) -> _Group:
+    """Leave out, the last first, whatever the meet is the same without.
+
+    The meet of meets is the meet of all, so each is made of two: of all that stand before, and of what stands
+    behind and was kept.
+    """
+    before: list[_Met] = [()]
+    for predicate in group.values():
+        before.append(_both(before[-1], (predicate,)))
+    kept: _Met = ()
+    needed: _Group = {}
+    for position, earlier in zip(reversed(group), reversed(before[:-1]), strict=True):
+        if (needed or earlier != ()) and _both(earlier, kept) == met:
+            continue
+        needed[position] = group[position]
+        kept = _both((group[position],), kept)
+    return dict(reversed(needed.items()))
+
+
+def _both(one: _Met, other: _Met) -> _Met:
+    if one is None or other is None:
+        return None
+    return _meet(one + other) if one + other else ()

@@ -7,7 +7,7 @@ from hashlib import sha256
 from secrets import token_bytes
 from urllib.parse import urlsplit
 
-from caveats import BUILTIN, Digest, Predicate, attenuate, time_text
+from caveats import BUILTIN, Digest, Predicate, PredicateError, attenuate, decode, encode, time_text
 from caveats.encoding import encode_base64, encode_item
 from caveats.path import Path
 
@@ -39,6 +39,7 @@ def bind_request(
     ``host`` is what the Host header will say, ``path`` is as on the wire, percent-encoded, and ``query``
     the raw query string. ``body`` is its bytes or its digest as ``sha-256:…``; None leaves it out, which
     is only right where whoever verifies cannot see it. ``scheme`` tells which port a host need not name.
+    A token in 2-JSON, which no service takes, gives a copy in format 2.
     Raises ValueError for a request that no caveat can be bound to, DecodeError for what is no token.
     """
     caveats: list[str | Predicate] = [
@@ -51,10 +52,10 @@ def bind_request(
     unique = encode_base64(token_bytes(_UNIQUE_BYTES))
     # Last: a verifier remembers no text that ends in `request`, which it will not see again.
     caveats.append(Predicate("request", "=", (unique,), _UNIQUE, unique))
-    return attenuate(token, *caveats)
+    return attenuate(encode(decode(token)) if token.startswith("{") else token, *caveats)
 
 
-def bind_url(token: str, method: str, url: str, now: float, body: bytes = b"") -> str:
+def bind_url(token: str, method: str, url: str, now: float, body: bytes | None = b"") -> str:
     """Do what :func:`bind_request` does, for a URL as people write it.
 
     Raises ValueError for a request that cannot be bound, DecodeError for what is no token.
@@ -96,9 +97,16 @@ def _place(method: str, host: str, path: str | bytes) -> tuple[str, ...]:
             f"{found.problem}, so it meets no path caveat and cannot be bound: ask for it under a path without"
             " dot segments, doubled slashes and encoded slashes, or present the token with an ordinary header"
         )
-    return tuple(
-        f"{name} = {encode_item(value)}" for name, value in (("method", method), ("host", host), ("path", found.text))
-    )
+    return tuple(_exactly(name, value) for name, value in (("method", method), ("host", host), ("path", found.text)))
+
+
+def _exactly(name: str, value: str) -> str:
+    caveat = f"{name} = {encode_item(value)}"
+    try:
+        BUILTIN.parse(caveat)
+    except PredicateError as wrong:
+        raise ValueError(f"a copy cannot be bound to this {name}: {wrong}") from None
+    return caveat
 
 
 def _digest(attribute: str, value: bytes | str) -> str | Predicate:

@@ -82,16 +82,17 @@ class BoundAuth(Auth):
             return
         may_retry = BODY_DIGEST not in request.extensions  # a stream cannot be sent twice
         response = yield self._bound(request, request.extensions.get(BODY_DIGEST))
+        before = 0  # so many answers came before this request was sent; more in its history are redirects
         for _ in range(_MOST_REDIRECTS):
             answered = response.request
             url, method = str(answered.url), answered.method
-            if (url, method) != (str(request.url), request.method):
+            if len(response.history) > before:
                 way = [str(each.url) for each in response.history]
                 if not self._presenter.is_stale(response.status_code, [url, *way]):
                     return
                 told = answered.extensions.get(BODY_DIGEST) if method == request.method else None
                 request = answered
-                if told is None:
+                if told is None and self._presenter.binds_body:
                     request.read()
             elif may_retry and self._presenter.sees_other_time(
                 url, response.status_code, response.headers.get("WWW-Authenticate", ""), response.headers.get("Date")
@@ -99,6 +100,7 @@ class BoundAuth(Auth):
                 may_retry, told = False, None
             else:
                 return
+            before = len(response.history) + 1
             response = yield self._bound(request, told)
 
     def _needs_body(self, request: Request) -> bool:

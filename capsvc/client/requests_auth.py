@@ -45,21 +45,21 @@ class RequestsAuth:
         """Put the header on a prepared request."""
         if self._presenter.serves(request.url):
             self._bind(request)
-            request.register_hook("response", partial(self._answered, request.url, request.method, []))
+            request.register_hook("response", partial(self._answered, request.url, []))
         return request
 
-    def _answered(self, url: str, method: str, way: list[str], response: Any, **options: Any) -> Any:
+    def _answered(self, url: str, way: list[str], response: Any, **options: Any) -> Any:
         """Ask once more after a redirect, or where the server's clock is another. ``way`` grows with each hop."""
         sent = response.request
         way.append(sent.url)
-        if (sent.url, sent.method) != (url, method):
+        if len(way) > 1:
             again = self._presenter.is_stale(response.status_code, way)
         else:
             headers = response.headers
             again = self._digest is None and self._presenter.sees_other_time(
                 url, response.status_code, headers.get("WWW-Authenticate", ""), headers.get("Date")
             )
-        if not again:
+        if not again or not _rewind(sent):
             return response
         _ = response.content  # read to its end, so that the connection can be used again
         response.close()
@@ -91,3 +91,15 @@ class RequestsAuth:
 
     def __repr__(self) -> str:
         return f"<RequestsAuth of {self._presenter!r}>"
+
+
+def _rewind(request: Any) -> bool:
+    """Put a body back to where it began; tell whether it can be sent once more."""
+    body = request.body
+    if body is None or isinstance(body, (bytes, str)):
+        return True
+    begins = getattr(request, "_body_position", None)  # where requests itself rewinds to
+    if not isinstance(begins, int):
+        return False
+    body.seek(begins)
+    return True

@@ -98,7 +98,7 @@ def connection_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
         "query": scope["query_string"],
         "ip": _address(scope, proxies, told["For"]),
     }
-    if scope["type"] == "websocket" or not _declares_body(headers):
+    if scope["type"] == "websocket" or not _may_have_body(headers, scope):
         facts["body"] = b""
     return facts
 
@@ -185,6 +185,9 @@ def _address(scope: Scope, proxies: Proxies, hops: str | None) -> str | None:
         return None
 
 
-def _declares_body(headers: Headers) -> bool:
+def _may_have_body(headers: Headers, scope: Scope) -> bool:
+    """Tell whether there may be a body. Only in HTTP/1 does one that declares none have none."""
     length = headers.get(b"content-length")
-    return b"transfer-encoding" in headers or (length is not None and length != b"0")
+    if b"transfer-encoding" in headers or length is None:
+        return b"transfer-encoding" in headers or not scope.get("http_version", "1.1").startswith("1")
+    return length != b"0"

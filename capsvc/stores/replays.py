@@ -6,6 +6,7 @@ store's file, each guarded request would empty what is remembered of salts.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from capsvc.errors import Replayed, StoreUnavailable
@@ -35,6 +36,7 @@ class Replays:
         except OSError as wrong:
             raise StoreUnavailable(f"the table of replays {path} cannot be made: {wrong.strerror}") from None
         self._connections = Connections(path)
+        self._one_by_one = threading.Lock()
         try:
             with self._connections.writing() as connection:
                 for statement in _TABLES:
@@ -49,7 +51,8 @@ class Replays:
         Raises Replayed where it stands there already; StoreUnavailable where the table is full: what can
         still be presented is never forgotten to make room.
         """
-        with self._connections.writing() as connection:
+        # Threads wait in line here: those that wait for SQLite's lock are let in by chance, and give up in the end.
+        with self._one_by_one, self._connections.writing() as connection:
             gone = connection.execute("DELETE FROM replays_1 WHERE ends < ?", (forgotten,)).rowcount
             found = connection.execute(
                 "SELECT 1 FROM replays_1 WHERE nonce = ? AND request = ?", (nonce, request)

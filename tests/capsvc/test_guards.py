@@ -176,6 +176,19 @@ def test_a_guard_that_is_wired_wrongly_permits_nothing(service: Serving, node: N
         _get(Starlette(routes=[Route("/docs/{id}", read)]), "/docs/7", service.token())
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"action": ""}, {"action": []}, {"action": ["docs:read", ""]}, {"resource": "/docs/{id}"},
+        {"resource": "docs//{id}"},
+        {"resource": "docs/{id"}, {"method": "GET"}, {"path": "/docs"}, {"user": "bob"}, {"audience": "billing"},
+    ],
+)  # fmt: skip
+def test_a_guard_refuses_at_its_definition_what_could_be_no_fact(facts: Any) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        requires(**facts)
+
+
 def test_the_backend_alone_authenticates_what_the_connection_permits(service: Serving, node: Node) -> None:
     app, token = _starlette(node), service.token()
     assert _get(app, "/open").json() == {"authenticated": False}

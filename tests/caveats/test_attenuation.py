@@ -70,3 +70,13 @@ def test_a_token_past_the_limits_is_not_attenuated() -> None:
         attenuate(text, "method = GET", limits=Limits(caveats=1))
     with pytest.raises(DecodeError, match="at most 20 characters"):
         attenuate(text, "method = GET", limits=Limits(characters=20))
+
+
+@pytest.mark.parametrize("format", Format)
+def test_a_copy_beyond_what_verifiers_take_is_refused_here(format: Format) -> None:
+    text = encode(Macaroon.mint(b"key", "k1").append(*[b"method = GET"] * 63), format)
+    assert attenuate(text, "path ^= /")
+    with pytest.raises(PredicateError, match="65 caveats, and verifiers take 64"):
+        attenuate(text, "path ^= /", "action = read")
+    with pytest.raises(PredicateError, match="characters, and verifiers take 8192"):
+        attenuate(encode(Macaroon.mint(b"key", "k1"), format), f"action = {'a' * 9000}")

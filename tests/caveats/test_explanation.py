@@ -15,6 +15,7 @@ from caveats import (
     BUILTIN,
     DECLARABLE,
     DecodeError,
+    DischargeError,
     Explained,
     Macaroon,
     PredicateError,
@@ -121,7 +122,7 @@ def test_third_parties_need_discharges_and_these_only_narrow() -> None:
     )
     discharge = Macaroon.mint(b"key", b"ask").attenuate("path ^= /docs", "method = POST", f"salt = {SALT}")
     discharge = discharge.entrust("https://b.example", b"key", b"more", bytes(24))
-    found = explain(root, request, discharges=[root.bind(discharge), encode(Macaroon.mint(b"key", b"other"))])
+    found = explain(root, request, discharges=[encode(root.bind(discharge))])
     assert [each.verdict for each in found.caveats] == ["met", "met", "met", "unmet", "unmet", "needs a discharge"]
     assert [each.whose for each in found.caveats] == ["holder"] + ["third party"] * 5
     assert found.sentences == (
@@ -129,6 +130,17 @@ def test_third_parties_need_discharges_and_these_only_narrow() -> None:
         "discharge 0, caveat 2: salt = laptop/…: it has no place in a discharge; get a discharge without it",
         "discharge 0, caveat 3: third party at https://b.example: no discharge answers it; get one from https://b.example",
     )
+
+
+def test_law_6_a_discharge_that_is_repeated_or_that_nobody_asked_for_is_refused() -> None:
+    root = BARE.entrust("https://hr.example", b"key", b"ask", bytes(24))
+    answer, further = (Macaroon.mint(b"key", each) for each in (b"ask", b"more"))
+    asking = answer.entrust("https://b.example", b"key", b"more", bytes(24))
+    assert verdicts(root, Request(), asking, further) == ["met", "met"]
+    looping = further.entrust("https://b.example", b"key", b"more", bytes(24))
+    for sent in ([answer, answer], [answer, further], [answer, looping], [further]):
+        with pytest.raises(DischargeError):
+            explain(root, Request(), discharges=sent)
 
 
 def test_two_salts_of_one_name_are_refused_though_the_column_may_know_neither() -> None:
@@ -169,8 +181,10 @@ def test_it_is_printed_as_a_checklist_that_says_first_that_it_proves_nothing() -
 @given(st.data(), near.stated(), st.booleans())
 def test_law_8_an_explanation_holds_no_salt_and_no_signature(data: st.DataObject, texts: list[str], tell: bool) -> None:
     root = some.append(some.authority().mint(b"root key", ""), texts).append(f"Salt = {SALT}".encode())
+    root = root.entrust("https://hr.example", b"key", b"ask")
+    answer = some.append(Macaroon.mint(b"key", b"ask"), texts)
     request = data.draw(near.asked(texts))
-    found = explain(root, request.saying(salt={"default": None}) if tell else request, discharges=[root])
+    found = explain(root, request.saying(salt={"default": None}) if tell else request, discharges=[answer])
     said = f"{found} {found!r} {found.caveats!r} {found.sentences}"
     said = re.sub(r"(nonce|request) = \S+", "", said)
     for secret in (*near.VALUES["salt"], SALT, f"/{some.encode_base64(some.AUTHORITY_SALT)}"):

@@ -75,6 +75,8 @@ def test_a_caveat_that_looks_like_a_salt_is_shown_without_it(caveat: str) -> Non
         ("\ud800", "\\ud800"),
         (b"\xff\xfe", "\\xff\\xfe"),
         ("", ""),
+        ("turned \u202e round", "turned \\u202e round"),
+        ("hid\u200bden\u2028\ufeff", "hid\\u200bden\\u2028\\ufeff"),
         ("x" * 200, "x" * 200),
         ("x" * 201, "x" * 200 + "…"),
     ],

@@ -11,7 +11,19 @@ import pytest
 
 from capsvc.client import bind_request
 from capsvc.client.binding import BOUND
-from caveats import Authority, DecodeError, Format, KeyName, Request, Salts, Verifier, decode, encode, time_text
+from caveats import (
+    Authority,
+    DecodeError,
+    Format,
+    KeyName,
+    PredicateError,
+    Request,
+    Salts,
+    Verifier,
+    decode,
+    encode,
+    time_text,
+)
 from caveats.errors import CaveatUnmet, Expired
 from caveats.opaque import Digest
 
@@ -117,3 +129,20 @@ def test_a_plain_import_of_the_client_loads_no_http_library_and_nothing_of_the_s
     program = f"import sys, capsvc.client, capsvc.sealing; print([n for n in {heavy!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("wrong", [{"host": "b\u00fccher.de"}, {"host": ""}, {"method": ""}], ids=str)
+def test_what_cannot_be_bound_is_named(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"this {next(iter(wrong))}"):
+        bound(**wrong)
+
+
+def test_a_copy_that_no_verifier_takes_is_not_made() -> None:
+    crowded = encode(decode(TOKEN).append(*[b"method = POST"] * 55))
+    with pytest.raises(PredicateError, match="67 caveats, and verifiers take 64"):
+        bind_request(crowded, *(FACTS[name] for name in FACTS), now=NOW)
+
+
+def test_a_token_in_json_gives_a_copy_that_services_take() -> None:
+    copy = bind_request(encode(TOKEN, Format.JSON), *(FACTS[name] for name in FACTS), now=NOW)
+    assert verify(copy).user == "alice"

@@ -105,6 +105,14 @@ def test_a_redirect_within_the_origin_gets_a_copy_of_its_own_once_it_was_refused
     assert (said["query"], said["body"]) == (Digest().fact(b"y=2"), Digest().fact(b""))
 
 
+def test_a_redirect_back_to_the_same_place_gets_a_copy_of_its_own(library: Any) -> None:
+    far = Far(library, (302, {"Location": "/a"}), (401, {"WWW-Authenticate": "replayed"}), (401, {}))
+    with library.Client(transport=far.transport, auth=auth(), follow_redirects=True) as client:
+        assert client.get(f"{HOME}/a").status_code == 401
+    assert len(far.requests) == 3, "the answer to a copy of its own stands"
+    assert len({sent[2] for sent in far.requests}) == 2
+
+
 def test_a_loop_of_refused_redirects_ends(library: Any) -> None:
     far = Far(library, *[(302, {"Location": "/a"}), (302, {"Location": "/b"})] * 100)
     with (

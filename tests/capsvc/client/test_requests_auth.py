@@ -104,5 +104,21 @@ def test_a_stream_needs_its_digest() -> None:
     assert "body" not in said(sent[1])
 
 
+def test_a_stream_is_rewound_for_a_redirect_and_not_sent_where_it_cannot_be() -> None:
+    session, sent = far((307, {"Location": "/b"}), (403, {}))
+    told = auth().for_body(Digest().fact(b"012"))
+    assert session.post(f"{HOME}/a", data=BytesIO(b"012"), auth=told).status_code == 200
+    assert (said(sent[-1])["path"], sent[-1].body.tell()) == ("/b", 0)
+    session, sent = far((307, {"Location": "/b"}), (403, {}))
+    assert session.post(f"{HOME}/a", data=(each for each in (b"0", b"12")), auth=told).status_code == 403
+    assert len(sent) == 2
+
+
+def test_a_redirect_back_to_the_same_place_gets_a_copy_of_its_own() -> None:
+    session, sent = far((302, {"Location": "/a", "Set-Cookie": "seen=1"}), (401, {"WWW-Authenticate": "replayed"}))
+    assert session.get(f"{HOME}/a", auth=auth()).status_code == 200
+    assert len({each.headers["Authorization"] for each in sent}) == 2
+
+
 def test_law_8_the_repr_holds_no_token() -> None:
     assert TOKEN[-43:] not in repr(auth())

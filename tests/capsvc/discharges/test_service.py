@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from capsvc import keyring
+from capsvc.client import BoundAuth
 from capsvc.collector import Collector
 from capsvc.errors import CollectionError, DischargeDenied
 from capsvc.keyring import KeyRing
@@ -52,6 +53,17 @@ def test_two_users_of_one_service_approve(service: Serving) -> None:
     assert _present(service, root, *given).status_code == 200
     for too_few in (given[:1], given[1:], [given[0], given[0]], [*given, given[0]]):
         assert _present(service, root, *too_few).status_code == 401
+
+
+def test_a_collector_presents_itself_with_bound_copies_where_each_opens_one_request(tmp_path: Path) -> None:
+    with serving(make_home(tmp_path / "home", "replay_guard = true\n")) as guarding:
+        user = guarding.new_user()
+        root = entrust(guarding.token(), guarding.url, f"user = {user}", service_key(guarding))
+        root = entrust(root, guarding.url, f"user = {user}", service_key(guarding))
+        with pytest.raises(CollectionError, match="bound copy"):
+            Collector({guarding.url: bearer(guarding.log_in(user))}).collect(root)
+        approving = BoundAuth(guarding.log_in(user), guarding.url)
+        assert len(Collector({guarding.url: approving}).collect(root)) == 2
 
 
 def test_discharges_that_do_not_belong_repeat_loop_or_nest_without_end_never_permit(service: Serving) -> None:

@@ -87,7 +87,7 @@ def test_forwarded_headers_of_anybody_else_say_nothing(client: str | None) -> No
 def test_only_one_convention_is_read(proxies: Proxies, own: str, other: str) -> None:
     parts = {"Method": "PUT", "Uri": "/theirs?q", "Host": "theirs", "Proto": "https", "For": "203.0.113.9"}
     theirs = [(f"{other}-{name}", value) for name, value in parts.items()]
-    assert original_facts(_scope(*theirs, *theirs), proxies) == {"ip": "127.0.0.1"}
+    assert original_facts(_scope(*theirs, *theirs), proxies) == {"ip": None}
     ours = [(f"{own}-{name}", value) for name, value in {**parts, "Uri": "/ours?q", "For": "203.0.113.7"}.items()]
     facts = original_facts(_scope(*theirs, *ours), proxies)
     assert (facts["path"], facts["query"], facts["ip"]) == (b"/ours", b"q", "203.0.113.7")
@@ -189,6 +189,14 @@ def test_a_body_is_a_fact_only_where_none_is_declared(headers: list[tuple[str, s
     assert facts.get("body") == (None if declared else b"")
 
 
+@pytest.mark.parametrize(
+    ("headers", "may_be"), [([], True), ([("Content-Length", "0")], False), ([("Content-Length", "1")], True)]
+)
+def test_beyond_http_1_a_body_that_nobody_declares_may_be_there(headers: list[tuple[str, str]], may_be: bool) -> None:
+    facts = connection_facts(_scope(*headers, http_version="2"), FORWARDED)
+    assert facts.get("body") == (None if may_be else b"")
+
+
 def test_a_websocket_has_the_method_get_and_an_empty_body() -> None:
     scope = _scope(("Content-Length", "5"), type="websocket", scheme="ws")
     del scope["method"]
@@ -209,7 +217,7 @@ def test_a_forwarded_uri_is_taken_as_it_stands(uri: str, path: bytes, query: byt
 
 
 def test_what_was_not_forwarded_is_absent() -> None:
-    assert original_facts(_scope(("Host", "a")), FORWARDED) == {"ip": "127.0.0.1"}
+    assert original_facts(_scope(("Host", "a")), FORWARDED) == {"ip": None}
 
 
 def test_the_body_of_the_original_request_is_never_a_fact() -> None:
