@@ -142,6 +142,20 @@ def scope(of: AnyMacaroon | Iterable[Predicate | str | bytes], vocabulary: Vocab
     )
 
 
+def weakest(predicates: Iterable[Predicate]) -> tuple[Predicate, ...]:
+    """Return the weakest predicates that together say the same as some that one request has met.
+
+    It is the predicates of their scope, without the search for what is redundant. Raises ValueError where they
+    contradict each other.
+    """
+    found: list[Predicate] = []
+    for met in _meets(predicates).values():
+        if met is None:
+            raise ValueError("no request meets all of these")
+        found += met
+    return tuple(found)
+
+
 def _groups(placed: Mapping[int, Predicate]) -> dict[tuple[str, AttributeType], _Group]:
     groups: dict[tuple[str, AttributeType], _Group] = {}
     for position, predicate in placed.items():

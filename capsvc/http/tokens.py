@@ -14,9 +14,10 @@ from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
-from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode, scope
+from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode
 from caveats.authority import AUTHORITY_CAVEATS
 from caveats.encoding import encode_base64
+from caveats.scope import weakest
 
 _FORMATS = {1: Format.V1, 2: Format.V2}
 _LEFT_OUT = frozenset({"salt", "nonce", "request"})
@@ -150,8 +151,8 @@ def permitted(capability: Capability) -> list[str]:
     """
     if not capability.holders and not capability.discharged:  # as most are, and there is nothing to meet
         return [text.decode("utf-8") for text in (capability.minted[1], capability.minted[3], capability.minted[4])]
-    met = scope((*capability.predicates, *capability.discharge_predicates), capability.vocabulary)
-    return [str(each) for each in met.predicates if each.attribute not in _LEFT_OUT]
+    met = weakest((*capability.predicates, *capability.discharge_predicates))
+    return [str(each) for each in met if each.attribute not in _LEFT_OUT]
 
 
 def _is_end(predicate: Predicate) -> bool:

@@ -20,6 +20,7 @@ from caveats import (
     scope,
     to_pymacaroons,
 )
+from caveats.scope import weakest
 from tests.caveats import boundaries as near
 from tests.caveats import strategies as some
 
@@ -108,6 +109,18 @@ def test_the_predicates_print_back_and_their_own_scope_is_themselves(texts: list
     assert again == Scope(found.predicates)
     for each in found.predicates:
         assert scope([other for other in found.predicates if other != each], WORDS).predicates != found.predicates
+
+
+@settings(max_examples=80, deadline=None)
+@given(near.stated())
+def test_the_weakest_predicates_are_those_of_the_scope(texts: list[str]) -> None:
+    predicates = [WORDS.parse(each) for each in texts]
+    whole = scope(predicates, WORDS)
+    if whole.permits_nothing:
+        with pytest.raises(ValueError, match="no request"):
+            weakest(predicates)
+    else:
+        assert weakest(predicates) == whole.predicates
 
 
 @settings(max_examples=80, deadline=None)
