@@ -91,8 +91,12 @@ class Tokens:
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
         ends = [minted.written.not_after, *(str(each.operand) for each in appended if _is_end(each))]
-        token = _token(attenuate(minted.token, *appended), minted, login.format, min(ends))
-        if len(token.macaroon) > self._service.settings.limits.characters:
+        try:
+            narrowed = attenuate(minted.token, *appended, limits=self._service.settings.limits)
+        except PredicateError as wrong:
+            raise bad_request(f"caveats: {wrong}.") from None
+        token = _token(narrowed, minted, login.format, min(ends))
+        if len(token.macaroon) > self._service.settings.limits.characters:  # format 1 is longer
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
             )

@@ -153,7 +153,7 @@ def test_a_proven_capability_is_told_which_caveats_are_unmet(
     service: Serving, tokens: dict[str | None, str], operation: Operation
 ) -> None:
     token = append(tokens[_audience(operation)], b"path ^= /docs", b"ip in 127.0.0.0/8", b"colour = red")
-    answer = _send(service, operation, token)
+    answer = _send(service, operation, token, headers={"X-Forwarded-For": "127.0.0.1"})
     _assert_problem(answer, 403, "unmet-caveat")
     assert answer.headers["www-authenticate"] == 'Bearer realm="capsvc", error="insufficient_scope"'
     assert [(each["position"], each["predicate"], each["instead"]) for each in answer.json()["unmet"]] == [
