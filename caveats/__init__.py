@@ -34,6 +34,7 @@ from caveats.proof import Prefix, Proof, prove
 from caveats.proven import Salts
 from caveats.request import Request
 from caveats.scope import Contradiction, Scope, ThirdParty, scope
+from caveats.suggestion import Suggestion, suggest
 from caveats.verifier import Verifier
 from caveats.vocabulary import BUILTIN, DECLARABLE, Vocabulary
 from caveats.wire import Format, Limits
@@ -74,6 +75,7 @@ __all__ = [
     "Salt",
     "Salts",
     "Scope",
+    "Suggestion",
     "Text",
     "ThirdParty",
     "Time",
@@ -92,6 +94,7 @@ __all__ = [
     "from_pymacaroons",
     "prove",
     "scope",
+    "suggest",
     "time_text",
     "to_pymacaroons",
 ]

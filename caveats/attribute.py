@@ -13,6 +13,9 @@ Two more take caveats apart for people:
   all is their own;
 - ``instead(operator, items, fact)`` says what would have to differ in a fact that was refused.
 
+And one puts caveats together from what was seen: ``cover(facts, most)`` writes the tightest demands that all of
+some facts meet.
+
 Facts and operands are plain comparable values, so that no type keeps state.
 """
 
@@ -20,8 +23,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence, Set
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from unicodedata import is_normalized
 
@@ -97,6 +100,10 @@ class AttributeType:
         """Say what would have to differ in a fact that was refused, as a phrase to act on."""
         raise NotImplementedError
 
+    def cover(self, facts: Set[Any], most: int) -> tuple[Written, ...] | None:
+        """Write the tightest demands of at most so many items that all of some facts meet; None for none."""
+        return None
+
 
 def only(items: tuple[str, ...]) -> str:
     """Return the one item of an operator that takes one. Raises ValueError."""
@@ -144,6 +151,13 @@ class Time(AttributeType):
     def instead(self, operator: str, items: tuple[str, ...], fact: str) -> str:
         return f"ask before {items[0]}" if operator == "<" else f"ask at {items[0]} or later"
 
+    def cover(self, facts: Set[str], most: int) -> tuple[Written, ...] | None:
+        begins: Written = (">=", (min(facts),))
+        try:
+            return begins, ("<", (time_text(datetime.fromisoformat(max(facts)) + timedelta(seconds=1)),))
+        except OverflowError:  # it is the last second that there is
+            return (begins,)
+
 
 class Text(AttributeType):
     """One text in Unicode's normal form C. A ``name`` (of a user) holds no ``/`` and no control character."""
@@ -177,6 +191,9 @@ class Text(AttributeType):
     def instead(self, operator: str, items: tuple[str, ...], fact: str) -> str:
         return f"{'ask as' if self._is_name else 'make it'} {either(items)}"
 
+    def cover(self, facts: Set[str], most: int) -> tuple[Written, ...] | None:
+        return one_of(sorted(facts)) if len(facts) <= most else None
+
 
 class TokenSet(AttributeType):
     """A set of tokens: every one that the request needs has to be among those allowed."""
@@ -203,6 +220,10 @@ class TokenSet(AttributeType):
 
     def instead(self, operator: str, items: tuple[str, ...], fact: frozenset[str]) -> str:
         return f"use {either(items)}"
+
+    def cover(self, facts: Set[frozenset[str]], most: int) -> tuple[Written, ...] | None:
+        tokens = frozenset().union(*facts)  # one request that needs none is permitted by no list
+        return one_of(sorted(tokens)) if len(tokens) <= most and all(facts) else None
 
     def _token(self, value: str) -> str:
         if not isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class Network(AttributeType):
                 network = ip_network(item)
             except ValueError:
                 raise ValueError("a network is like 10.0.0.0/8 or 2001:db8::/32, no bits beyond its mask") from None
-            if "%" in item or item.startswith("::ffff:"):
+            if "%" in item or _is_mapped(network):
                 raise ValueError("a network has no zone, and one of mapped IPv4 addresses is written as IPv4")
             if str(network) != item:
                 raise ValueError(f"write this network as {network}")
@@ -62,8 +62,26 @@ class Network(AttributeType):
         items = (*map(str, fours), *(str(each) for each in sixes if each != mapped))
         return (("in", items),) if items else None
 
+    def cover(self, facts: Set[IPv4Address | IPv6Address], most: int) -> tuple[Written, ...] | None:
+        from ipaddress import ip_network
+
+        found = prefixes.cover((_bits(ip_network(each)) for each in facts), most)
+        return None if found is None else (("in", tuple(str(_network(bits)) for bits in sorted(found))),)
+
     def instead(self, operator: str, items: tuple[str, ...], fact: IPv4Address | IPv6Address) -> str:
         return f"come from {either(items)}"
+
+
+def _is_mapped(network: IPv4Network | IPv6Network) -> bool:
+    return network.prefixlen >= 96 and getattr(network.network_address, "ipv4_mapped", None) is not None
+
+
+def _network(bits: str) -> IPv4Network | IPv6Network:
+    """Read what :func:`_bits` writes."""
+    from ipaddress import IPv4Network, IPv6Network
+
+    kind, size = (IPv4Network, 32) if bits[0] == "4" else (IPv6Network, 128)
+    return kind((int(bits[1:].ljust(size, "0"), 2), len(bits) - 1))
 
 
 def _bits(network: IPv4Network | IPv6Network) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import pairwise
 
 from caveats.attribute import AttributeType, Written, either, one_of, only
@@ -71,6 +71,11 @@ class Number(AttributeType):
         if lowest == -_LARGEST:
             return (upper,)
         return (lower,) if highest == _LARGEST else (lower, upper)
+
+    def cover(self, facts: Set[int], most: int) -> tuple[Written, ...] | None:
+        if len(facts) <= most:
+            return self.meet([("in", tuple(facts))])
+        return self.meet([(">=", (min(facts),)), ("<=", (max(facts),))])
 
     def instead(self, operator: str, items: tuple[str, ...], fact: int) -> str:
         return f"{_PHRASES.get(operator, 'make it')} {either(items)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from hashlib import sha256
 
 from caveats.attribute import AttributeType, Written, one_of, only
@@ -64,6 +64,9 @@ class Digest(AttributeType):
 
     def instead(self, operator: str, items: tuple[str, ...], fact: str) -> str:
         return f"send what has the digest {items[0]}"
+
+    def cover(self, facts: Set[str], most: int) -> tuple[Written, ...] | None:
+        return one_of([*facts]) if len(facts) == 1 else None
 
 
 class Salt(AttributeType):

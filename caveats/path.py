@@ -7,7 +7,7 @@ path that could be read in two ways meets no caveat at all (design section 4).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import reduce
 
@@ -127,6 +127,16 @@ class PathType(AttributeType):
             inside = prefixes.under(lists[0].values(), tree)
             texts = {text for text in texts if lists[0][text] in inside}
         return one_of(sorted(texts))
+
+    def cover(self, facts: Set[Path], most: int) -> tuple[Written, ...] | None:
+        """List the paths, or where they are more the prefixes that they share."""
+        if any(each.problem for each in facts):
+            return None
+        texts = {each.text for each in facts}
+        if len(texts) <= most:
+            return one_of(sorted(texts))
+        found = prefixes.cover((each.segments for each in facts), most)
+        return None if found is None else (("^=", tuple(sorted("/".join(each) or "/" for each in found))),)
 
     def instead(self, operator: str, items: tuple[str, ...], fact: Path) -> str:
         phrase = f"{'stay under' if operator == '^=' else 'ask for'} {either(items)}"

@@ -40,6 +40,7 @@ ORDER = [
     "attenuation",
     "scope",
     "explanation",
+    "suggestion",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300
