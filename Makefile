@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages million wheel clean
+.PHONY: run test lint format bench interop interop-packages million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -50,6 +50,11 @@ interop-packages:
 		$(APT) install -y --no-install-recommends $$wanted > /dev/null; }
 	@test -e $(INTEROP)/js/node_modules/macaroon/package.json || \
 		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/js macaroon@3.0.4
+
+# Opens JupyterLab on the notebooks, with everything that they import.
+notebooks: $(STAMP)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[notebooks]'
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 million: $(STAMP)
 	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users

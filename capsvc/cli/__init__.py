@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import home, keys, narrowing, offline, online, profiles, users
+from capsvc.cli import home, keys, narrowing, offline, online, profiles, suggestion, users
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
 
@@ -31,6 +31,7 @@ app.command()(narrowing.attenuate)
 app.command()(offline.inspect)
 app.command()(offline.explain)
 app.command()(offline.header)
+app.command(name="suggest")(suggestion.suggest_from_log)
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profiles.app, name="profile")
