@@ -14,6 +14,9 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from capsvc.console.pages import refusal
+from capsvc.console.routes import is_for_people
+from capsvc.console.routes import routes as pages
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.auth import Auth
@@ -53,19 +56,16 @@ def application(service: Service) -> Starlette:
         yield
         service.close()
 
-    async def render(request: Request, error: Exception) -> Response:
-        return problem_of(error).response()
-
     app = Dispatching(
         dict(_ahead(table, guarded)),
-        routes=[*_by_path(table, guarded), *described],
+        routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={
-            HTTPProblem: render,
-            MacaroonError: render,
-            CapsvcError: render,
-            HTTPException: _render_http,
-            Exception: render,
+            HTTPProblem: _render,
+            MacaroonError: _render,
+            CapsvcError: _render,
+            HTTPException: _render,
+            Exception: _render,
         },
     )
     app.router.redirect_slashes = False  # one spelling of each path, and no redirect that a token would follow
@@ -111,9 +111,15 @@ class _Methods:
         await self._endpoints[method](scope, receive, send)
 
 
-async def _render_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what this handler is registered for
+async def _render(request: Request, error: Exception) -> Response:
+    """Answer an error: to people with a page, to programs with JSON."""
+    for_people = is_for_people(request.scope["path"])
+    problem = _of_http(error, for_people) if isinstance(error, HTTPException) else problem_of(error)
+    return refusal(problem) if for_people else problem.response()
+
+
+def _of_http(error: HTTPException, for_people: bool) -> Problem:
     title = _TITLES.get(error.status_code, "The request cannot be served")
     slug = {404: "no-such-route", 405: "no-such-method"}.get(error.status_code, "bad-request")
-    detail = "GET /openapi.json lists what there is."
-    return Problem(error.status_code, slug, title, detail, dict(error.headers or {})).response()
+    detail = "Look at the address again." if for_people else "GET /openapi.json lists what there is."
+    return Problem(error.status_code, slug, title, detail, dict(error.headers or {}))
