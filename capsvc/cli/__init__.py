@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import home, keys, narrowing, offline, online, profiles, revocation, users
+from capsvc.cli import header, home, keys, narrowing, offline, online, profiles, revocation, users
 from capsvc.cli.command import Commands
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
@@ -31,7 +31,7 @@ app.command()(revocation.logout)
 app.command()(narrowing.attenuate)
 app.command()(offline.inspect)
 app.command()(offline.explain)
-app.command()(offline.header)
+app.command()(header.header)
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profiles.app, name="profile")

@@ -54,7 +54,7 @@ def bind_request(
     return attenuate(token, *caveats)
 
 
-def bind_url(token: str, method: str, url: str, now: float, body: bytes = b"") -> str:
+def bind_url(token: str, method: str, url: str, now: float, body: bytes | None = b"") -> str:
     """Do what :func:`bind_request` does, for a URL as people write it.
 
     Raises ValueError for a request that cannot be bound, DecodeError for what is no token.
