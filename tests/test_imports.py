@@ -40,6 +40,8 @@ ORDER = [
     "attenuation",
     "scope",
     "explanation",
+    "span",
+    "markup",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300
