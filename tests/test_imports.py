@@ -42,6 +42,9 @@ ORDER = [
     "explanation",
     "span",
     "markup",
+    "drawing",
+    "page",
+    "display",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300
