@@ -40,6 +40,11 @@ ORDER = [
     "attenuation",
     "scope",
     "explanation",
+    "span",
+    "markup",
+    "drawing",
+    "page",
+    "display",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300
