@@ -126,6 +126,15 @@ def test_caveats_never_imports_the_service(path: Path) -> None:
     assert not {name for name in _imports(path) if name.split(".")[0] == "capsvc"}
 
 
+def test_only_the_application_imports_the_console_which_never_imports_the_application() -> None:
+    for path in _modules("capsvc"):
+        names, is_console = _imports(path), "console" in path.parts
+        if is_console:
+            assert "capsvc.http.app" not in names, path
+        elif _name(path) != "capsvc.http.app":
+            assert not {name for name in names if name.startswith("capsvc.console")}, path
+
+
 @pytest.mark.parametrize("name", ORDER)
 def test_a_module_imports_only_those_before_it(name: str) -> None:
     inside = {each for each in _imports(REPOSITORY / "caveats" / f"{name}.py") if each.split(".")[0] == "caveats"}

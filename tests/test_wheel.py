@@ -23,6 +23,7 @@ def test_the_wheel_in_an_empty_environment_serves_the_readmes_story(tmp_path: Pa
     assert "caveats/py.typed" in names
     assert "capsvc/py.typed" in names
     assert {"capsvc/console/static/core/index.js", "capsvc/console/static/core/wire.js"} <= set(names)
+    assert {"capsvc/console/templates/base.html", "capsvc/console/static/style.css"} <= set(names)
     venv.create(tmp_path / ".venv", with_pip=True)
     python = tmp_path / ".venv/bin/python"
     subprocess.run(

@@ -6,6 +6,8 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
+import anyio
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,6 +16,9 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from capsvc.console.pages import refusal
+from capsvc.console.routes import is_for_people
+from capsvc.console.routes import routes as pages
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.auth import Auth
@@ -24,6 +29,7 @@ from capsvc.http.problems import HTTPProblem, Problem, problem_of
 from capsvc.http.routes import Route, routes
 from capsvc.http.service import Service
 from capsvc.middleware import CapabilityMiddleware
+from capsvc.outcomes import WRITE_SECONDS
 from caveats import MacaroonError
 
 _TITLES = {404: "There is no such route", 405: "The route does not have this method"}
@@ -50,26 +56,35 @@ def application(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(_keep_outcomes, service)
+            yield
+            beside.cancel_scope.cancel()
+        service.write_outcomes()
         service.close()
-
-    async def render(request: Request, error: Exception) -> Response:
-        return problem_of(error).response()
 
     app = Dispatching(
         dict(_ahead(table, guarded)),
-        routes=[*_by_path(table, guarded), *described],
+        routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={
-            HTTPProblem: render,
-            MacaroonError: render,
-            CapsvcError: render,
-            HTTPException: _render_http,
-            Exception: render,
+            HTTPProblem: _render,
+            MacaroonError: _render,
+            CapsvcError: _render,
+            HTTPException: _render,
+            Exception: _render,
         },
     )
     app.router.redirect_slashes = False  # one spelling of each path, and no redirect that a token would follow
     return app
+
+
+async def _keep_outcomes(service: Service) -> None:
+    """Write every few seconds how verifications ended, for as long as the service runs."""
+    await to_thread.run_sync(service.outcomes.forget)
+    while True:
+        await anyio.sleep(WRITE_SECONDS)
+        await to_thread.run_sync(service.write_outcomes)
 
 
 def _by_path(table: list[Route], guarded: Mapping[tuple[str, str], ASGIApp]) -> Iterator[StarletteRoute]:
@@ -111,9 +126,15 @@ class _Methods:
         await self._endpoints[method](scope, receive, send)
 
 
-async def _render_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - what this handler is registered for
+async def _render(request: Request, error: Exception) -> Response:
+    """Answer an error: to people with a page, to programs with JSON."""
+    for_people = is_for_people(request.scope["path"])
+    problem = _of_http(error, for_people) if isinstance(error, HTTPException) else problem_of(error)
+    return refusal(problem) if for_people else problem.response()
+
+
+def _of_http(error: HTTPException, for_people: bool) -> Problem:
     title = _TITLES.get(error.status_code, "The request cannot be served")
     slug = {404: "no-such-route", 405: "no-such-method"}.get(error.status_code, "bad-request")
-    detail = "GET /openapi.json lists what there is."
-    return Problem(error.status_code, slug, title, detail, dict(error.headers or {})).response()
+    detail = "Look at the address again." if for_people else "GET /openapi.json lists what there is."
+    return Problem(error.status_code, slug, title, detail, dict(error.headers or {}))

@@ -1,4 +1,4 @@
-"""The console's JavaScript core, one process of node for a test."""
+"""The service of these tests, as the tests over HTTP have it, and the JavaScript core, one process of node for a test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.capsvc.console.javascript import Core
+from tests.capsvc.http.conftest import service
 from tests.interop import packages
+
+__all__ = ["core", "node", "service"]
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
+from capsvc.console.routes import is_for_people
 from capsvc.http.app import application
 from capsvc.http.service import Service
 from capsvc.tickets import Ticket
@@ -58,10 +59,11 @@ def well_known(service: Serving) -> Any:
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[tuple[str, str]]]:
-    """The routes of the application itself, as Starlette has them."""
+    """The routes of the application itself for programs, as Starlette has them."""
     home = make_home(tmp_path_factory.mktemp("routes") / "home")
     with closing(Service.of(home)) as service:
-        found = [route for route in application(service).routes if isinstance(route, Route)]
+        every = [route for route in application(service).routes if isinstance(route, Route)]
+        found = [route for route in every if not is_for_people(route.path)]
         yield {
             (method.lower(), route.path)
             for route in found
