@@ -1,0 +1,90 @@
+// The request that a "what if" asks about: one field a fact, and empty means that the request does not say it.
+import { BUILTIN, FactError, digest, explain, timeText } from "../core/index.js";
+import { element } from "./element.js";
+import { tell } from "./field.js";
+
+const FIELDS = [
+  ["method", "such as GET"],
+  ["host", "such as api.example"],
+  ["path", "as on the wire, such as /docs/7"],
+  ["query", "as on the wire, without ?"],
+  ["ip", "such as 192.0.2.7"],
+  ["action", "one or several, parted by spaces"],
+  ["resource", "such as projects/42"],
+  ["time", "such as 2026-12-22T06:00:00Z"],
+];
+
+/** The form. It sends nothing: it has no form element, and its fields no names. */
+export class RequestForm {
+  #fields = new Map();
+  #words;
+
+  /**
+   * @param {Element} where
+   * @param {Vocabulary} words what an application declared has a field too
+   * @param {() => void} changed told of each change
+   */
+  constructor(where, words, changed) {
+    this.#words = words;
+    const declared = words.names.filter((name) => !BUILTIN.names.includes(name));
+    for (const [name, hint] of [...FIELDS, ...declared.map((each) => [each, words.type(each).name])]) {
+      const id = `fact-${name}`;
+      const input = element("input", { id, class: "code", autocomplete: "off", autocapitalize: "none", spellcheck: "false", "aria-describedby": `${id}-said` });
+      const said = element("p", { id: `${id}-said`, class: "hint said" }, hint);
+      input.addEventListener("input", changed);
+      this.#fields.set(name, { input, said, hint });
+      where.append(element("div", { class: "field" }, element("label", { for: id }, name), input, said));
+    }
+  }
+
+  /** Put the present time into its field. */
+  sayNow() {
+    this.#fields.get("time").input.value = timeText(Date.now() / 1000);
+  }
+
+  /** Empty every field. */
+  clear() {
+    for (const { input } of this.#fields.values()) input.value = "";
+  }
+
+  /** Tell whether nothing is said. */
+  get isEmpty() {
+    return [...this.#fields.values()].every(({ input }) => !input.value.trim());
+  }
+
+  /**
+   * Read the facts; what is wrong is said beside its field. A promise of the facts, and of null where one is wrong.
+   * @param {object} macaroon what they will be held against
+   */
+  async read(macaroon) {
+    const facts = {};
+    let isRight = true;
+    for (const [name, { input, said, hint }] of this.#fields) {
+      const value = input.value.trim();
+      const fact = value ? { [name]: await this.#fact(name, value) } : {};
+      const failure = this.#failure(macaroon, fact);
+      tell(input, said, hint, failure);
+      isRight &&= !failure;
+      Object.assign(facts, fact);
+    }
+    return isRight ? facts : null;
+  }
+
+  async #fact(name, value) {
+    if (name === "method" || this.#words.type(name).name !== "tokens") {
+      // What stands in a caveat is the digest; a person has the query itself.
+      return name === "query" ? digest(value) : value;
+    }
+    return value.split(/\s+/);
+  }
+
+  #failure(macaroon, fact) {
+    try {
+      explain(macaroon, fact, this.#words);
+      return "";
+    } catch (error) {
+      if (!(error instanceof FactError)) throw error;
+      return error.message;
+    }
+  }
+}
