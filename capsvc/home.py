@@ -2,7 +2,7 @@
 
 ``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
 key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once), ``replays.db`` (what
-the replay guard let in within the last minute, where it is on).
+the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications ended, by minute).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from capsvc.stores.replays import Replays
 from capsvc.stores.sqlite import SQLiteStore
 
 _DATABASE, _SHARES, _ADDRESS, _FIRST_PASSWORD = "capsvc.db", "keys.json", "address", "first-password"
-_REPLAYS = "replays.db"
+_REPLAYS, _OUTCOMES = "replays.db", "outcomes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ class Home:
     def first_password_file(self) -> Path:
         """Where ``init`` writes the first user's password."""
         return self.path / _FIRST_PASSWORD
+
+    @property
+    def outcomes(self) -> Path:
+        """The directory in which workers keep how their verifications ended."""
+        return self.path / _OUTCOMES
 
     @property
     def exists(self) -> bool:

@@ -25,6 +25,7 @@ SECRET_BYTES = 32
 PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
 _SIGNING_PURPOSE = "capsvc macaroon root key 1"
 _CHECK_PURPOSE = "capsvc ring secret check 1"
+_CONSOLE_PURPOSE = "capsvc console session 1"
 _TICKET_PURPOSES = {SHARED: "capsvc discharge tickets shared key 1", PUBLIC: "capsvc discharge tickets private key 1"}
 
 
@@ -98,6 +99,11 @@ class KeyRing:
             return None
         derived = hkdf_sha256(key.secret, purpose, key_id)
         return SharedKey(key_id, derived) if kind == SHARED else PrivateKey(key_id, derived)
+
+    def console_key(self, key_id: str) -> bytes | None:
+        """Derive the key of the console's sessions; None for one that is unknown or retired."""
+        key = self.keys.get(key_id)
+        return None if key is None else hkdf_sha256(key.secret, _CONSOLE_PURPOSE, key_id)
 
 
 def add(store: Store, shares: ShareFile, now: str) -> str:

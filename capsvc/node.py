@@ -14,10 +14,21 @@ from typing import Any, NamedTuple
 
 from capsvc.errors import NotSeenYet
 from capsvc.keyring import KeyRing
+from capsvc.outcomes import ACCEPTED, count_refusal, no_counts
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
 from capsvc.stores import Store
-from caveats import Capability, DecodeError, InvalidMacaroon, KeyName, Request, Salts, Verifier, time_text
+from caveats import (
+    Capability,
+    DecodeError,
+    InvalidMacaroon,
+    KeyName,
+    MacaroonError,
+    Request,
+    Salts,
+    Verifier,
+    time_text,
+)
 from caveats.wire import Limits, decode_text, unverified_identifier
 
 
@@ -57,6 +68,7 @@ class Node:
     ) -> None:
         self.settings = settings
         self.vocabulary = settings.words
+        self.outcomes = no_counts()
         self._store = store
         self._shares = shares
         self._clock = clock
@@ -106,35 +118,40 @@ class Node:
         Only formats 1 and 2 are read. Raises what :meth:`caveats.Verifier.verify` does, StoreUnavailable
         when the column cannot say or has not seen ``min_revision``, and StoreBusy unless ``patient``.
         """
-        token, texts = presentation
-        if token.startswith("{"):  # a verifier would read the JSON of format 2 as well
-            raise DecodeError("a token is base64 of format 1 or 2")
-        # A verifier refuses other audiences by itself, so that where one can be meant, nothing is decoded twice.
-        audience = audiences[0] if len(audiences) == 1 else self._one_of(audiences, token)
-        discharges = [decode_text(each, self._limits) for each in texts] if texts else ()
-        read, verifying = self._store.read, self._verifying
-        revision = 0
+        try:
+            token, texts = presentation
+            if token.startswith("{"):  # a verifier would read the JSON of format 2 as well
+                raise DecodeError("a token is base64 of format 1 or 2")
+            # A verifier refuses other audiences by itself, so that where one can be meant, nothing is decoded twice.
+            audience = audiences[0] if len(audiences) == 1 else self._one_of(audiences, token)
+            discharges = [decode_text(each, self._limits) for each in texts] if texts else ()
+            read, verifying = self._store.read, self._verifying
+            revision = 0
 
-        def look(user: str, names: tuple[str, ...]) -> Salts:
-            nonlocal revision
-            reading = read(user, names, patient=patient)
-            if reading.ring != verifying.ring.count:
-                raise _RingChanged
-            if reading.revision < min_revision:
-                raise NotSeenYet(f"this node has not seen revision {min_revision} yet: ask again in a moment")
-            revision = reading.revision
-            return reading.salts
+            def look(user: str, names: tuple[str, ...]) -> Salts:
+                nonlocal revision
+                reading = read(user, names, patient=patient)
+                if reading.ring != verifying.ring.count:
+                    raise _RingChanged
+                if reading.revision < min_revision:
+                    raise NotSeenYet(f"this node has not seen revision {min_revision} yet: ask again in a moment")
+                revision = reading.revision
+                return reading.salts
 
-        while True:
-            try:
-                capability = verifying.verifiers[audience].verify(token, request, look, discharges)
-            except (_RingChanged, _UnknownKey) as why:
-                current = self._current(read("", (), patient=patient).ring, patient)
-                if current is verifying and type(why) is _UnknownKey:
-                    raise InvalidMacaroon() from None
-                verifying = current
-            else:
-                return _new(Verdict, (capability, revision))
+            while True:
+                try:
+                    capability = verifying.verifiers[audience].verify(token, request, look, discharges)
+                except (_RingChanged, _UnknownKey) as why:
+                    current = self._current(read("", (), patient=patient).ring, patient)
+                    if current is verifying and type(why) is _UnknownKey:
+                        raise InvalidMacaroon() from None
+                    verifying = current
+                else:
+                    self.outcomes[ACCEPTED] += 1
+                    return _new(Verdict, (capability, revision))
+        except MacaroonError as error:
+            count_refusal(self.outcomes, error, request)
+            raise
 
     def _one_of(self, audiences: Sequence[str | None], token: str) -> str | None:
         audience = KeyName.unverified(unverified_identifier(token, self._limits)).audience

@@ -61,6 +61,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     replay_window: Annotated[int, msgspec.Meta(ge=1, le=300)] = 30
     """How far ahead a request-bound copy may expire, beside ``clock_skew``."""
 
+    console_lifetime: Seconds = 8 * 3600
+    """How long after a login a session of the console ends, whatever is done in it."""
+
+    console_idle: Seconds = 1800
+    """How long a session of the console lasts in which nothing is done."""
+
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     forwarded: Literal["X-Forwarded", "X-Original"] = "X-Forwarded"
 

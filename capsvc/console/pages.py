@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from capsvc.console.headers import PAGE
+from capsvc.console.sessions import Session
 from capsvc.http.problems import Problem
 
 _templates = Environment(
@@ -17,10 +18,13 @@ _templates = Environment(
 )
 
 
-def page(name: str, status: int = 200, **values: object) -> Response:
-    """Render the template of a name."""
-    text = _templates.get_template(f"{name}.html").render(page=name, **values)
-    return HTMLResponse(text, status, PAGE)
+def page(name: str, status: int = 200, *, session: Session | None = None, **values: object) -> Response:
+    """Render the template of a name; for a session, with a way to end it."""
+    text = _templates.get_template(f"{name}.html").render(page=name, session=session, **values)
+    answer = HTMLResponse(text, status, PAGE)
+    if session is not None and session.renewed:
+        answer.headers.append("Set-Cookie", session.renewed)
+    return answer
 
 
 def refusal(problem: Problem) -> Response:

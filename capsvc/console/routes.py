@@ -1,4 +1,4 @@
-"""The routes of the console, and which paths are for people at all."""
+"""The routes of the console, and which addresses are for people at all."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from capsvc.console.administration import Administration
 from capsvc.console.files import Files
+from capsvc.console.forms import Forms
+from capsvc.console.logins import Logins
+from capsvc.console.mine import Mine
 from capsvc.console.pages import page
+from capsvc.console.sessions import Sessions
 from capsvc.http.service import Service
 
 _FOR_PROGRAMS = ("v1", ".well-known", "openapi.json", "livez", "readyz", "metrics")
@@ -20,10 +25,26 @@ def is_for_people(path: str) -> bool:
 
 def routes(service: Service) -> list[BaseRoute]:
     """List the routes of a service's console."""
+    sessions = Sessions(service)
+    forms = Forms(service, sessions)
+    logins, mine = Logins(sessions, forms), Mine(service, sessions, forms)
+    administration = Administration(service, sessions, forms)
     return [
         Route("/", _inspect),
         Route("/inspect", _inspect),
         Route("/narrow", _narrow),
+        Route("/login", logins.log_in, methods=["GET", "POST"]),
+        Route("/logout", logins.log_out, methods=["POST"]),
+        Route("/mine", mine.show),
+        Route("/mine/issue", mine.issue, methods=["POST"]),
+        Route("/mine/revoke", mine.revoke, methods=["POST"]),
+        Route("/mine/logout-everywhere", mine.log_out_everywhere, methods=["POST"]),
+        Route("/mine/password", mine.change_password, methods=["POST"]),
+        Route("/administration", administration.show),
+        Route("/administration/login", logins.administer, methods=["POST"]),
+        Route("/administration/disable", administration.disable, methods=["POST"]),
+        Route("/administration/enable", administration.enable, methods=["POST"]),
+        Route("/administration/revoke", administration.revoke, methods=["POST"]),
         Mount("/static", Files()),
     ]
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 
+import anyio
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +29,7 @@ from capsvc.http.problems import HTTPProblem, Problem, problem_of
 from capsvc.http.routes import Route, routes
 from capsvc.http.service import Service
 from capsvc.middleware import CapabilityMiddleware
+from capsvc.outcomes import WRITE_SECONDS
 from caveats import MacaroonError
 
 _TITLES = {404: "There is no such route", 405: "The route does not have this method"}
@@ -53,7 +56,11 @@ def application(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(_keep_outcomes, service)
+            yield
+            beside.cancel_scope.cancel()
+        service.write_outcomes()
         service.close()
 
     app = Dispatching(
@@ -70,6 +77,14 @@ def application(service: Service) -> Starlette:
     )
     app.router.redirect_slashes = False  # one spelling of each path, and no redirect that a token would follow
     return app
+
+
+async def _keep_outcomes(service: Service) -> None:
+    """Write every few seconds how verifications ended, for as long as the service runs."""
+    await to_thread.run_sync(service.outcomes.forget)
+    while True:
+        await anyio.sleep(WRITE_SECONDS)
+        await to_thread.run_sync(service.write_outcomes)
 
 
 def _by_path(table: list[Route], guarded: Mapping[tuple[str, str], ASGIApp]) -> Iterator[StarletteRoute]:

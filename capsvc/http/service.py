@@ -14,6 +14,7 @@ from capsvc.http.facts import Proxies
 from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
+from capsvc.outcomes import OutcomeFile
 from capsvc.passwords import HashingSlots, Passwords
 from capsvc.replay import ReplayGuard
 from capsvc.settings import Settings
@@ -36,6 +37,7 @@ class Service:
     proxies: Proxies
     location: str
     log: FilteringBoundLogger
+    outcomes: OutcomeFile
     replay_guard: ReplayGuard | None = None
 
     @classmethod
@@ -52,12 +54,20 @@ class Service:
         guard = None
         if settings.replay_guard:
             guard = ReplayGuard(home.open_replays(), timedelta(seconds=settings.replay_window), settings.skew, node.now)
-        return cls(settings, store, node, authority, passwords, slots, proxies, location, logger(), guard)
+        outcomes = OutcomeFile(home.outcomes, node.outcomes)
+        return cls(settings, store, node, authority, passwords, slots, proxies, location, logger(), outcomes, guard)
 
     def verdict(self, request: Request) -> Verdict:
         """Return what the middleware verified. Only guarded routes have one."""
         verdict: Verdict = request.scope[VERDICT]
         return verdict
+
+    def write_outcomes(self) -> None:
+        """Keep how verifications ended; where that fails, say so in the log and go on."""
+        try:
+            self.outcomes.write()
+        except OSError as wrong:
+            self.log.warning("outcomes not written", reason=wrong.strerror)
 
     def close(self) -> None:
         """Let go of threads and store."""

@@ -82,7 +82,10 @@ class Tokens:
 
     async def log_in(self, request: Request) -> Response:
         """``POST /v1/tokens``."""
-        login = await read(request, Login, self._service.settings.body_bytes)
+        return answer(await self.issue(await read(request, Login, self._service.settings.body_bytes)), 201)
+
+    async def issue(self, login: Login) -> Token:
+        """Mint what a login asks for. Raises what the one renderer of problems knows."""
         appended = self._predicates(login.caveats)
         try:
             minted = await self._service.authority.log_in(
@@ -101,7 +104,7 @@ class Tokens:
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
             )
         self._service.log.info("login", user=minted.written.user, audience=login.audience, salt=login.salt)
-        return answer(token, 201)
+        return token
 
     def _predicates(self, caveats: list[str]) -> list[Predicate]:
         """Read the caveats to append, before anything slow is done for them."""
