@@ -1,5 +1,5 @@
 // Inspect: everything that a macaroon says, without asking anybody; and one button that asks.
-import { explain, scope, shown } from "./core/index.js";
+import { BUILTIN, explain, scope, shown } from "./core/index.js";
 import { addressSays } from "./page/address.js";
 import { showAnswer, showDecoded, showNotAsked } from "./page/badges.js";
 import { chain, mark } from "./page/chain.js";
@@ -15,20 +15,26 @@ import { vocabulary } from "./page/vocabulary.js";
 const HEADLINE = found("outcome"), REFUSALS = found("refusals");
 const NOTHING_SAID = HEADLINE.textContent;
 
-const words = await vocabulary();
 const expiry = new TickingExpiry(found("expires"), found("expiry-said"));
-const form = new RequestForm(found("what-if"), words, whatIf);
-let held = null;
+const form = new RequestForm(found("what-if"), whatIf);
+let held = null, heldText = "", words = BUILTIN;
 
 addressSays();
 new TokenField((macaroon, text, failure) => {
-  held = macaroon;
+  [held, heldText] = [macaroon, text];
   showDecoded(macaroon, failure);
   forgetAnswer();
   found("nothing").hidden = macaroon !== null;
   found("found").hidden = macaroon === null;
-  if (macaroon) show(macaroon, text);
+  if (macaroon) show();
   else expiry.show(null);
+});
+
+// Nobody waits for it: until it is there, the words are those of the language.
+vocabulary().then((known) => {
+  words = known;
+  form.know(known);
+  if (held) show();
 });
 
 found("ask").addEventListener("click", async () => {
@@ -61,13 +67,13 @@ function forgetAnswer() {
   found("answer").replaceChildren();
 }
 
-function show(macaroon, text) {
-  const scoped = scope(macaroon, words);
+function show() {
+  const scoped = scope(held, words);
   expiry.show(scoped);
-  found("size").textContent = `${formatName(macaroon)}: ${text.length} characters, ${byteCount(macaroon, text)} bytes`;
-  found("location").textContent = shown(macaroon.location) || "none";
-  found("identifier").textContent = shown(macaroon.identifier);
-  found("chain").replaceChildren(chain(macaroon, scoped, words));
+  found("size").textContent = `${formatName(held)}: ${heldText.length} characters, ${byteCount(held, heldText)} bytes`;
+  found("location").textContent = shown(held.location) || "none";
+  found("identifier").textContent = shown(held.identifier);
+  found("chain").replaceChildren(chain(held, scoped, words));
   found("scope").replaceChildren(scopeTable(scoped), ...notices(scopeRemarks(scoped)));
   whatIf();
 }

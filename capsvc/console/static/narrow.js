@@ -1,5 +1,5 @@
 // Narrow: from a token to a copy that may do less, in this page, and nobody is asked.
-import { PredicateError, ValueError, attenuate, authority, encode, parse, scope, shown } from "./core/index.js";
+import { BUILTIN, PredicateError, ValueError, attenuate, authority, encode, parse, scope, shown } from "./core/index.js";
 import { addressSays } from "./page/address.js";
 import { Choices } from "./page/choices.js";
 import { element, found } from "./page/element.js";
@@ -14,16 +14,15 @@ import { vocabulary } from "./page/vocabulary.js";
 const PASTE = "Paste a macaroon above.";
 const CHOOSE = "Say above what the copy may do.";
 
-const words = await vocabulary();
 const [before, after] = [found("before"), found("after")];
 const ticking = new Map([before, after].map((each) => [each, new TickingExpiry(found(`${each.id}-expires`))]));
 const copy = new NarrowedCopy();
 const choices = new Choices(update);
-const raw = new RawPredicates(words, update);
+const raw = new RawPredicates(update);
 const said = readLink(addressSays());
 found("link-said").textContent = choices.fill(said);
 raw.fill(said.raw);
-let held = null, latest = 0;
+let held = null, words = BUILTIN, latest = 0;
 
 new TokenField((macaroon) => {
   held = macaroon;
@@ -31,9 +30,15 @@ new TokenField((macaroon) => {
   update();
 });
 
+// Nobody waits for it: until it is there, the words are those of the language.
+vocabulary().then((known) => {
+  words = known;
+  update();
+});
+
 async function update() {
   const turn = (latest += 1);
-  const chosen = choices.read(), lines = raw.read();
+  const chosen = choices.read(), lines = raw.read(words);
   showLink();
   showScope(before, held && scope(held, words), PASTE);
   const appended = [...chosen.predicates, ...lines.predicates];

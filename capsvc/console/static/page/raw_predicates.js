@@ -6,11 +6,9 @@ import { element, found } from "./element.js";
 export class RawPredicates {
   #area = found("raw");
   #remarks = found("raw-said");
-  #words;
 
   /** @param {() => void} changed told of each change */
-  constructor(words, changed) {
-    this.#words = words;
+  constructor(changed) {
     this.#area.addEventListener("input", changed);
     // A remark stands beside its line, and has to go where that goes.
     this.#area.addEventListener("scroll", () => {
@@ -26,12 +24,12 @@ export class RawPredicates {
   }
 
   /**
-   * Read the lines, empty ones left out.
+   * Read the lines in a vocabulary, empty ones left out.
    * @returns {{predicates: string[], wrong: number[]}} wrong: the numbers of lines, from 1, that are no predicates
    */
-  read() {
+  read(words) {
     const lines = this.#area.value.split("\n").map((each) => each.trim());
-    const failures = lines.map((line) => (line ? this.#failure(line) : ""));
+    const failures = lines.map((line) => (line ? failureOf(line, words) : ""));
     this.#remarks.replaceChildren(
       ...failures.map((failure, at) => element("li", failure ? { class: "error" } : {}, failure && `Line ${at + 1}: ${failure}`)),
     );
@@ -39,14 +37,14 @@ export class RawPredicates {
     const wrong = failures.flatMap((failure, at) => (failure ? [at + 1] : []));
     return { predicates: lines.filter((line, at) => line && !failures[at]), wrong };
   }
+}
 
-  #failure(line) {
-    try {
-      parse(line, this.#words);
-      return "";
-    } catch (error) {
-      if (!(error instanceof PredicateError)) throw error;
-      return error.message;
-    }
+function failureOf(line, words) {
+  try {
+    parse(line, words);
+    return "";
+  } catch (error) {
+    if (!(error instanceof PredicateError)) throw error;
+    return error.message;
   }
 }

@@ -17,24 +17,24 @@ const FIELDS = [
 /** The form. It sends nothing: it has no form element, and its fields no names. */
 export class RequestForm {
   #fields = new Map();
-  #words;
+  #words = BUILTIN;
+  #where;
+  #changed;
 
   /**
    * @param {Element} where
-   * @param {Vocabulary} words what an application declared has a field too
    * @param {() => void} changed told of each change
    */
-  constructor(where, words, changed) {
+  constructor(where, changed) {
+    [this.#where, this.#changed] = [where, changed];
+    for (const [name, hint] of FIELDS) this.#add(name, hint);
+  }
+
+  /** Know a vocabulary: what an application declared in it has a field too. */
+  know(words) {
     this.#words = words;
     const declared = words.names.filter((name) => !BUILTIN.names.includes(name));
-    for (const [name, hint] of [...FIELDS, ...declared.map((each) => [each, words.type(each).name])]) {
-      const id = `fact-${name}`;
-      const input = element("input", { id, class: "code", autocomplete: "off", autocapitalize: "none", spellcheck: "false", "aria-describedby": `${id}-said` });
-      const said = element("p", { id: `${id}-said`, class: "hint said" }, hint);
-      input.addEventListener("input", changed);
-      this.#fields.set(name, { input, said, hint });
-      where.append(element("div", { class: "field" }, element("label", { for: id }, name), input, said));
-    }
+    for (const name of declared) this.#add(name, `a ${words.type(name).name}`);
   }
 
   /** Put the present time into its field. */
@@ -68,6 +68,16 @@ export class RequestForm {
       Object.assign(facts, fact);
     }
     return isRight ? facts : null;
+  }
+
+  #add(name, hint) {
+    const id = `fact-${name}`, described = `${id}-said`;
+    const plain = { autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
+    const input = element("input", { id, class: "code", "aria-describedby": described, ...plain });
+    const said = element("p", { id: described, class: "hint said" }, hint);
+    input.addEventListener("input", this.#changed);
+    this.#fields.set(name, { input, said, hint });
+    this.#where.append(element("div", { class: "field" }, element("label", { for: id }, name), input, said));
   }
 
   async #fact(name, value) {
