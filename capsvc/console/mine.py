@@ -16,7 +16,7 @@ from capsvc.http.problems import HTTPProblem, Problem, bad_request, problem_of
 from capsvc.http.service import Service
 from capsvc.http.tokens import Login, Tokens
 from capsvc.stores import DEFAULT_SALT_NAME, SaltName, User
-from caveats import BUILTIN, PredicateError, check_salt_name
+from caveats import BUILTIN, PredicateError, Vocabulary, check_salt_name
 
 _HOUR, _DAY = 3600, 24 * 3600
 _LIFETIMES = {
@@ -60,7 +60,7 @@ class Mine:
         """``POST /mine/issue``: shows the macaroon in the answer itself, and nowhere else, ever."""
         session, fields = await self._forms.read(request, MINE)
         try:
-            token = await self._tokens.issue(_login(session.user, fields))
+            token = await self._tokens.issue(_login(session.user, fields, self._service.node.vocabulary))
         except _EXPECTED as error:
             return await self._page(session, problem_of(error), fields)
         return page("issued", session=session, token=token)
@@ -139,7 +139,7 @@ class Mine:
         return self._service.store.user(user), self._service.store.salt_names(user)
 
 
-def _login(user: str, fields: Fields) -> Login:
+def _login(user: str, fields: Fields, vocabulary: Vocabulary) -> Login:
     """Read what to issue. Raises a 400."""
     name, lifetime = fields.get("name", DEFAULT_SALT_NAME), fields.get("lifetime", "0")
     if name == SALT_NAME:
@@ -147,6 +147,11 @@ def _login(user: str, fields: Fields) -> Login:
     if not (lifetime.isascii() and lifetime.isdecimal()) or len(lifetime) > _DIGITS:
         raise bad_request("A lifetime is a number of seconds.")
     lines = [line.strip(" \t\r") for line in fields.get("caveats", "").split("\n")]
+    for number, line in enumerate(lines, 1):
+        try:
+            _ = line and vocabulary.parse(line)
+        except PredicateError as wrong:
+            raise bad_request(f"Line {number} of the caveats is none: {wrong}.") from None
     caveats = [line for line in lines if line]
     return Login(user, fields.get("password", ""), fields.get("audience"), name, int(lifetime), caveats)
 

@@ -10,7 +10,7 @@ from caveats import time_text
 
 MINUTES = 180
 STEP, HEIGHT = 4, 160
-_QUARTER, _HALF_HOUR = 15, 30
+_QUARTER, _HALF_HOUR, _MARGIN = 15, 30, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def draw(minutes: Mapping[int, Counts], last: int) -> Picture:
         Span(_moment(quarter * _QUARTER), _moment((quarter + 1) * _QUARTER), _sum(of_quarter))
         for quarter, of_quarter in reversed(quarters.items())
     ]
-    ticks = [(_middle(position), _moment(minute)) for position, minute in enumerate(shown) if not minute % _HALF_HOUR]
+    inside = range(_MARGIN, MINUTES - _MARGIN)  # where there is room for the text of a moment
+    ticks = [(_middle(each), _moment(shown[each])) for each in inside if not shown[each] % _HALF_HOUR]
     return Picture(_bars(columns, highest), ticks, highest, _sum(columns), spans, _sum(minutes.values()))
 
 
