@@ -12,12 +12,15 @@ import { notices, scopeRemarks, scopeTable } from "./page/scope_view.js";
 import { TokenField, formatName } from "./page/token_field.js";
 import { vocabulary } from "./page/vocabulary.js";
 
-const HEADLINE = found("outcome"), REFUSALS = found("refusals");
+const HEADLINE = found("outcome"),
+  REFUSALS = found("refusals");
 const NOTHING_SAID = HEADLINE.textContent;
 
 const expiry = new TickingExpiry(found("expires"), found("expiry-said"));
 const form = new RequestForm(found("what-if"), whatIf);
-let held = null, heldText = "", words = BUILTIN;
+let held = null,
+  heldText = "",
+  words = BUILTIN;
 
 addressSays();
 new TokenField((macaroon, text, failure) => {

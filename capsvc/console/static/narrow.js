@@ -1,5 +1,15 @@
 // Narrow: from a token to a copy that may do less, in this page, and nobody is asked.
-import { BUILTIN, PredicateError, ValueError, attenuate, authority, encode, parse, scope, shown } from "./core/index.js";
+import {
+  BUILTIN,
+  PredicateError,
+  ValueError,
+  attenuate,
+  authority,
+  encode,
+  parse,
+  scope,
+  shown,
+} from "./core/index.js";
 import { addressSays } from "./page/address.js";
 import { Choices } from "./page/choices.js";
 import { element, found } from "./page/element.js";
@@ -22,7 +32,9 @@ const raw = new RawPredicates(update);
 const said = readLink(addressSays());
 found("link-said").textContent = choices.fill(said);
 raw.fill(said.raw);
-let held = null, words = BUILTIN, latest = 0;
+let held = null,
+  words = BUILTIN,
+  latest = 0;
 
 new TokenField((macaroon) => {
   held = macaroon;
@@ -38,7 +50,8 @@ vocabulary().then((known) => {
 
 async function update() {
   const turn = (latest += 1);
-  const chosen = choices.read(), lines = raw.read(words);
+  const chosen = choices.read(),
+    lines = raw.read(words);
   showLink();
   showScope(before, held && scope(held, words), PASTE);
   const appended = [...chosen.predicates, ...lines.predicates];
@@ -50,12 +63,16 @@ async function update() {
   const text = narrowed && !reasons.length ? encode(narrowed) : "";
   showScope(after, scoped, failure, held && scope(held, words));
   found("warnings").replaceChildren(...notices(remarks(scoped, reasons, appended)));
-  copy.show(text, text ? `${counted(appended.length, "caveat")} more, ${text.length} characters.` : "There is no copy yet.");
+  copy.show(
+    text,
+    text ? `${counted(appended.length, "caveat")} more, ${text.length} characters.` : "There is no copy yet.",
+  );
   showName(text ? choices.revocableAs : "");
 }
 
 function lacking(missing, wrong, appended) {
-  if (wrong.length) return `Mend ${wrong.length > 1 ? "lines" : "line"} ${wrong.join(", ")} of the raw predicates first.`;
+  if (wrong.length)
+    return `Mend ${wrong.length > 1 ? "lines" : "line"} ${wrong.join(", ")} of the raw predicates first.`;
   return missing || (appended.length ? "" : CHOOSE);
 }
 
@@ -79,7 +96,9 @@ function impossible(macaroon, appended, scoped) {
   const facts = new Map(minted.audience ? [["audience", new Set([minted.audience])]] : []);
   for (const predicate of appended.map((text) => parse(text, words))) {
     if (predicate.attribute === "audience" && predicate.refusal(facts) !== null) {
-      reasons.push(`${predicate}, but the token is for ${minted.audience ? `the audience ${minted.audience}` : "no audience"}`);
+      reasons.push(
+        `${predicate}, but the token is for ${minted.audience ? `the audience ${minted.audience}` : "no audience"}`,
+      );
     }
   }
   return reasons;
@@ -87,11 +106,15 @@ function impossible(macaroon, appended, scoped) {
 
 function remarks(scoped, reasons, appended) {
   if (!scoped) return [];
-  if (reasons.length) return reasons.map((text) => ["bad", `There is no such copy: nothing would be permitted: ${text}.`]);
+  if (reasons.length)
+    return reasons.map((text) => ["bad", `There is no such copy: nothing would be permitted: ${text}.`]);
   const first = held.caveats.length;
   const empty = scoped.redundant
     .filter((position) => position >= first)
-    .map((position) => ["warn", `Caveat ${position} changes nothing: ${shown(appended[position - first])}. Others say as much.`]);
+    .map((position) => [
+      "warn",
+      `Caveat ${position} changes nothing: ${shown(appended[position - first])}. Others say as much.`,
+    ]);
   const strange = scopeRemarks({ ...scoped, redundant: [] });
   return [...strange, ...empty];
 }

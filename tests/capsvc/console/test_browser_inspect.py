@@ -127,7 +127,9 @@ def test_a_fact_that_is_wrong_is_said_beside_its_field(tab: Tab, fact: str, wron
 
 
 def test_caveats_that_contradict_repeat_or_are_not_understood_are_named(tab: Tab) -> None:
-    page = tab.paste(append(encode(ROOT), b"method = GET", b"path ^= /a", b"path ^= /a/b", b"method = PUT", b"is owner"))
+    page = tab.paste(
+        append(encode(ROOT), b"method = GET", b"path ^= /a", b"path ^= /a/b", b"method = PUT", b"is owner")
+    )
     assert _chain(page) == [
         "0 method = GET holder contradicts 3",
         "1 path ^= /a holder changes nothing",
@@ -175,7 +177,11 @@ def test_a_signature_and_a_salt_are_never_shown(tab: Tab) -> None:
     page = tab.paste(token)
     page.get_by_label("method").fill("GET")
     told = page.locator("body").inner_html().replace(token, "")
-    salts = [each.identifier.rpartition(b"/")[2].decode() for each in macaroon.unverified_caveats if each.identifier.startswith(b"salt")]
+    salts = [
+        each.identifier.rpartition(b"/")[2].decode()
+        for each in macaroon.unverified_caveats
+        if each.identifier.startswith(b"salt")
+    ]
     assert len(salts) == 2
     for secret in (*salts, macaroon.signature.hex(), encode_base64(macaroon.signature)):
         assert secret not in told
@@ -192,7 +198,7 @@ def _ask(page: Page) -> str:
 def test_the_service_proves_and_accepts_a_live_token_of_any_format(tab: Tab, form: Format) -> None:
     user = tab.service.new_user()
     page = tab.paste(encode(decode(tab.service.log_in(user)), form))
-    assert f"Accepted: it is {user}’s" in _ask(page)
+    assert f"Accepted: it is {user}'s" in _ask(page)
     assert _badges(page) == ["decoded: yes", "signature proven: yes", "accepted now: yes"]
 
 

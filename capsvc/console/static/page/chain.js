@@ -25,7 +25,12 @@ export function chain(macaroon, scope, words) {
     { class: "chain" },
     end("start", "A root key that the service alone has signs ", element("code", {}, shown(macaroon.identifier))),
     element("ol", { start: "0", role: "list" }, ...links),
-    end("end", "The signature, ", element("code", {}, fingerprint(macaroon.signature)), ", is the last step’s: with it anybody can add a caveat, and nobody can take one out"),
+    end(
+      "end",
+      "The signature, ",
+      element("code", {}, fingerprint(macaroon.signature)),
+      ", is the last step's: with it anybody can add a caveat, and nobody can take one out",
+    ),
   );
 }
 
@@ -40,7 +45,12 @@ export function mark(where, explained) {
 }
 
 function end(kind, ...children) {
-  return element("p", { class: `chain-end ${kind}` }, element("span", { class: "node", "aria-hidden": "true" }), element("span", { class: "what quiet" }, ...children));
+  return element(
+    "p",
+    { class: `chain-end ${kind}` },
+    element("span", { class: "node", "aria-hidden": "true" }),
+    element("span", { class: "what quiet" }, ...children),
+  );
 }
 
 function named(predicate) {

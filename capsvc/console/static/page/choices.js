@@ -29,14 +29,16 @@ export class Choices {
     }
     if (said.get) this.#set(this.#button("get"), true);
     if (!said.span) return "";
-    if (secondsOf(said.span) === null) return "What the link says for how long is no span of time such as 10m, 8h or 30d.";
+    if (secondsOf(said.span) === null)
+      return "What the link says for how long is no span of time such as 10m, 8h or 30d.";
     this.#set(this.#spanButton(said.span), true);
     return "";
   }
 
   /** Offer the audience that a macaroon is for, since it can be no other. */
   suggest(macaroon) {
-    const audience = found("audience"), own = macaroon && authority(macaroon)?.audience;
+    const audience = found("audience"),
+      own = macaroon && authority(macaroon)?.audience;
     if (own && !audience.value) audience.value = own;
   }
 
@@ -117,9 +119,11 @@ export class Choices {
 
   // The predicate of a field; null where it cannot be said yet.
   #field(name) {
-    const input = found(name), line = found(`${name}-said`);
+    const input = found(name),
+      line = found(`${name}-said`);
     const items = input.value.split(/\s+/).filter(Boolean);
-    let predicate = null, failure = "";
+    let predicate = null,
+      failure = "";
     try {
       if (items.length) predicate = String(parse(this.#predicate(name, items)));
     } catch (error) {

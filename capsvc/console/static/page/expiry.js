@@ -2,13 +2,15 @@
 import { element, say } from "./element.js";
 import { inWords } from "./span.js";
 
-const ENDS = "time < ", BEGINS = "time >= ";
+const ENDS = "time < ",
+  BEGINS = "time >= ";
 // Before the end it is announced at these many seconds; what ticks each second is not read aloud.
 const WARNINGS = [300, 60, 0];
 
 /** Tell where in time a scope lies: when it begins and ends, and in how many seconds; null where it does not say. */
 export function expiryOf({ predicates }, now = Date.now()) {
-  const end = said(predicates, ENDS), begin = said(predicates, BEGINS);
+  const end = said(predicates, ENDS),
+    begin = said(predicates, BEGINS);
   return { begin, end, untilBegin: secondsUntil(begin, now), untilEnd: secondsUntil(end, now) };
 }
 
@@ -34,7 +36,7 @@ export class TickingExpiry {
   /** Show the expiry of a scope; of null, none. */
   show(scope) {
     this.#scope = scope;
-    this.#where.replaceChildren();
+    this.#where.replaceChildren(...(scope ? [] : ["–"]));
     this.#announced.textContent = "";
     this.#before = Infinity;
     this.#tick();
@@ -42,7 +44,8 @@ export class TickingExpiry {
 
   #tick() {
     if (!this.#scope) return;
-    const expiry = expiryOf(this.#scope), text = expiryText(expiry);
+    const expiry = expiryOf(this.#scope);
+    const text = this.#scope.permitsNothing && expiry.end === null ? "it permits nothing" : expiryText(expiry);
     if (!this.#where.firstChild) {
       const exact = expiry.end ? [element("time", { class: "quiet", datetime: expiry.end }, expiry.end)] : [];
       this.#where.append(element("strong"), " ", ...exact);

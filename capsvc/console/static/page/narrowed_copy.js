@@ -40,7 +40,11 @@ export class NarrowedCopy {
     const text = this.#area.value;
     const shown =
       text.length > MOST_CHARACTERS
-        ? element("p", { class: "notice warn" }, `Too long for a camera: ${text.length} characters, and ${MOST_CHARACTERS} can be read.`)
+        ? element(
+            "p",
+            { class: "notice warn" },
+            `Too long for a camera: ${text.length} characters, and ${MOST_CHARACTERS} can be read.`,
+          )
         : await qrCode(text);
     if (text !== this.#area.value) return; // it was narrowed further since
     this.#picture.replaceChildren(shown);

@@ -11,7 +11,8 @@ export async function qrCode(text) {
   const code = qrcode(0, "L");
   code.addData(text, "Byte");
   code.make();
-  const size = code.getModuleCount(), side = size + 2 * QUIET_MODULES;
+  const size = code.getModuleCount(),
+    side = size + 2 * QUIET_MODULES;
   const squares = [];
   for (let row = 0; row < size; row += 1) {
     for (let column = 0; column < size; column += 1) {
@@ -20,7 +21,12 @@ export async function qrCode(text) {
   }
   return drawing(
     "svg",
-    { viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": "QR code of the narrowed macaroon", "shape-rendering": "crispEdges" },
+    {
+      viewBox: `0 0 ${side} ${side}`,
+      role: "img",
+      "aria-label": "QR code of the narrowed macaroon",
+      "shape-rendering": "crispEdges",
+    },
     drawing("rect", { class: "paper", width: String(side), height: String(side) }),
     drawing("path", { class: "print", d: squares.join("") }),
   );

@@ -27,7 +27,10 @@ export async function ask(macaroon) {
   try {
     const response = await fetch(PATH, {
       // No service takes JSON over HTTP; the same macaroon travels as format 2.
-      headers: { Authorization: `Bearer ${encode(macaroon, macaroon.format === 1 ? 1 : 2)}`, Accept: "application/json" },
+      headers: {
+        Authorization: `Bearer ${encode(macaroon, macaroon.format === 1 ? 1 : 2)}`,
+        Accept: "application/json",
+      },
       credentials: "omit",
       cache: "no-store",
       redirect: "error",
@@ -36,7 +39,11 @@ export async function ask(macaroon) {
     return read(response.status, await response.json());
   } catch {
     // Whatever fetch says, it may quote what was asked.
-    return answer(null, null, "The service could not be asked: it does not answer, or not in a way that is understood.");
+    return answer(
+      null,
+      null,
+      "The service could not be asked: it does not answer, or not in a way that is understood.",
+    );
   }
 }
 
@@ -44,7 +51,7 @@ function read(status, body) {
   const problem = String(body.type ?? "").replace(TYPE, "");
   if (status === 200) {
     const audience = body.audience === null ? "" : `, for audience ${body.audience}`;
-    return answer(true, true, `Accepted: it is ${body.user}’s${audience}, until ${body.expires}.`);
+    return answer(true, true, `Accepted: it is ${body.user}'s${audience}, until ${body.expires}.`);
   }
   if (status === 403 && problem === "unmet-caveat") {
     return answer(true, null, `It is alive, but not for this request (GET ${PATH}):`, body.unmet);
@@ -52,9 +59,19 @@ function read(status, body) {
   if (status === 401 && problem === "expired-token") return answer(true, false, "It has expired.");
   if (status === 401 && problem === "revoked-token") return answer(true, false, "It was taken back.");
   if (status === 401 && problem === "invalid-token") {
-    return answer(false, null, "This service cannot prove its signature. It does not say why; it may be that:", [], REASONS);
+    return answer(
+      false,
+      null,
+      "This service cannot prove its signature. It does not say why; it may be that:",
+      [],
+      REASONS,
+    );
   }
-  return answer(null, null, `The service could not be asked: ${body.title ?? `status ${status}`}. ${body.detail ?? ""}`);
+  return answer(
+    null,
+    null,
+    `The service could not be asked: ${body.title ?? `status ${status}`}. ${body.detail ?? ""}`,
+  );
 }
 
 function answer(proven, accepted, text, unmet = [], reasons = []) {

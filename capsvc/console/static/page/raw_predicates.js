@@ -31,7 +31,9 @@ export class RawPredicates {
     const lines = this.#area.value.split("\n").map((each) => each.trim());
     const failures = lines.map((line) => (line ? failureOf(line, words) : ""));
     this.#remarks.replaceChildren(
-      ...failures.map((failure, at) => element("li", failure ? { class: "error" } : {}, failure && `Line ${at + 1}: ${failure}`)),
+      ...failures.map((failure, at) =>
+        element("li", failure ? { class: "error" } : {}, failure && `Line ${at + 1}: ${failure}`),
+      ),
     );
     this.#area.setAttribute("aria-invalid", String(failures.some(Boolean)));
     const wrong = failures.flatMap((failure, at) => (failure ? [at + 1] : []));

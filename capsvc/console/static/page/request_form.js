@@ -71,7 +71,8 @@ export class RequestForm {
   }
 
   #add(name, hint) {
-    const id = `fact-${name}`, described = `${id}-said`;
+    const id = `fact-${name}`,
+      described = `${id}-said`;
     const plain = { autocomplete: "off", autocapitalize: "none", spellcheck: "false" };
     const input = element("input", { id, class: "code", "aria-describedby": described, ...plain });
     const said = element("p", { id: described, class: "hint said" }, hint);

@@ -2,7 +2,15 @@
 import { shown } from "../core/index.js";
 import { element } from "./element.js";
 
-const WORDS = { "=": "is", in: "is one of", "^=": "is under", "<": "is below", "<=": "is at most", ">": "is above", ">=": "is at least" };
+const WORDS = {
+  "=": "is",
+  in: "is one of",
+  "^=": "is under",
+  "<": "is below",
+  "<=": "is at most",
+  ">": "is above",
+  ">=": "is at least",
+};
 const OF_TIME = { "<": "is before", ">=": "is not before" };
 
 /**
@@ -25,8 +33,9 @@ export function scopeTable(scope, before = null) {
 
 /** List in words what is wrong with the caveats of a scope, each with how bad it is: "bad", "warn" or "". */
 export function scopeRemarks(scope) {
-  const many = scope.redundant.length > 1;
-  const redundant = `Caveat${many ? "s" : ""} ${scope.redundant.join(", ")} change${many ? "" : "s"} nothing: others say as much.`;
+  const isOne = scope.redundant.length === 1;
+  const which = `${isOne ? "Caveat" : "Caveats"} ${scope.redundant.join(", ")}`;
+  const redundant = `${which} ${isOne ? "changes" : "change"} nothing: others say as much.`;
   return [
     ...scope.notUnderstood.map(({ position, predicate, reason }) => [
       "bad",
@@ -49,11 +58,21 @@ function row(predicate, isNew) {
     "tr",
     isNew ? { class: "new" } : {},
     element("th", { scope: "row" }, attribute),
-    element("td", {}, element("span", { class: "quiet" }, words), ...items.flatMap((item) => [" ", element("code", {}, item)])),
+    element(
+      "td",
+      {},
+      element("span", { class: "quiet" }, words),
+      ...items.flatMap((item) => [" ", element("code", {}, item)]),
+    ),
   );
 }
 
 function thirdPartyRow(location) {
   const where = shown(location) || "a third party";
-  return element("tr", {}, element("th", { scope: "row" }, "discharge"), element("td", {}, `from ${where} is sent along`));
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, "discharge"),
+    element("td", {}, `from ${where} is sent along`),
+  );
 }

@@ -13,7 +13,8 @@ export function secondsOf(span) {
 
 /** Say a span by its two largest units: "2 h 14 min". */
 export function inWords(seconds) {
-  const minutes = Math.floor(seconds / UNITS.m), hours = Math.floor(seconds / UNITS.h);
+  const minutes = Math.floor(seconds / UNITS.m),
+    hours = Math.floor(seconds / UNITS.h);
   if (hours >= 48) return both(Math.floor(hours / 24), hours % 24, "days", "h");
   if (hours >= 1) return both(hours, minutes % 60, "h", "min");
   return minutes >= 1 ? both(minutes, seconds % 60, "min", "s") : `${seconds} s`;

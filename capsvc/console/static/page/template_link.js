@@ -10,7 +10,9 @@ const LISTS = ["path", "ip", "audience"];
  *   path, ip and audience as their fields have them: items, parted by spaces
  */
 export function readLink(said) {
-  const lists = Object.fromEntries(LISTS.map((name) => [name, said.getAll(name).filter(Boolean).map(encodeItem).join(" ")]));
+  const lists = Object.fromEntries(
+    LISTS.map((name) => [name, said.getAll(name).filter(Boolean).map(encodeItem).join(" ")]),
+  );
   const methods = said.getAll("method").filter(Boolean).map(encodeItem);
   // Methods beside those of reading have no button of their own.
   if (said.has("get") && methods.length) methods.unshift("GET", "HEAD");
@@ -26,7 +28,12 @@ export function readLink(said) {
 
 /** Write a link that says the same. */
 export function writeLink(said) {
-  const lists = LISTS.flatMap((name) => said[name].split(/\s+/).filter(Boolean).map((item) => [name, plain(item)]));
+  const lists = LISTS.flatMap((name) =>
+    said[name]
+      .split(/\s+/)
+      .filter(Boolean)
+      .map((item) => [name, plain(item)]),
+  );
   const pairs = [...lists, ["for", said.span], ["name", said.name]].filter(([, value]) => value);
   const written = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll("%2F", "/")}`);
   const all = [...written, ...(said.get ? ["get"] : [])];

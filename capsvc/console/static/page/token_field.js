@@ -38,7 +38,8 @@ export class TokenField {
 
   #read() {
     const text = this.#area.value.trim();
-    let macaroon = null, failure = "";
+    let macaroon = null,
+      failure = "";
     if (text) {
       try {
         macaroon = decode(text);
