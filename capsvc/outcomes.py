@@ -54,7 +54,7 @@ class OutcomeFile:
 
     def __init__(self, directory: Path, counts: Mapping[str, int], clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
-        self._path = directory / f"{token_hex(8)}.json"
+        self.path = directory / f"{token_hex(8)}.json"
         self._counts = counts
         self._clock = clock
         self._told = dict(counts)
@@ -72,11 +72,11 @@ class OutcomeFile:
         self._told = counts
         self._minutes = {each: counted for each, counted in self._minutes.items() if each > now - KEPT_MINUTES}
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        draft = self._path.with_suffix(".new")
+        draft = self.path.with_suffix(".new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump(self._minutes, file, separators=(",", ":"))
-        draft.replace(self._path)
+            file.write(json.dumps(self._minutes, separators=(",", ":")))
+        draft.replace(self.path)
 
     def read(self) -> dict[int, Counts]:
         """Sum the files of all processes, by minute since 1970. What cannot be read is left out."""
@@ -84,11 +84,11 @@ class OutcomeFile:
         minutes: dict[int, Counts] = {}
         for path in self._directory.glob("*.json"):
             with suppress(OSError, ValueError, TypeError, AttributeError):
-                for text, counted in json.loads(path.read_text("utf-8")).items():
-                    minute = int(text)
-                    if minute > oldest:
-                        sums = minutes.setdefault(minute, no_counts())
-                        for outcome, count in zip(OUTCOMES, counted, strict=True):
+                for minute, counted in json.loads(path.read_text("utf-8")).items():
+                    columns = dict(zip(OUTCOMES, counted, strict=True))
+                    if int(minute) > oldest:
+                        sums = minutes.setdefault(int(minute), no_counts())
+                        for outcome, count in columns.items():
                             sums[outcome] += count
         return minutes
 
