@@ -6,8 +6,11 @@ The service, its users and tokens are made for the pictures, and gone afterwards
 from __future__ import annotations
 
 import io
+import json
+import math
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +23,7 @@ from tests.capsvc.console.chromium import ARGUMENTS, CHROMIUM, Tab
 from tests.capsvc.http.serving import ADMIN, PASSWORD, Serving, append, bearer, hashed, make_home, narrow, now, serving
 
 _WIDTHS = {"wide": 1200, "narrow": 390}
-_COLOURS = 128
+_COLOURS = 256
 _Show = Callable[[Tab], Page]
 
 
@@ -96,7 +99,21 @@ def _service() -> Iterator[Serving]:
             tokens += [narrow(token, "time < 2026-01-01T00:00:00Z"), append(token, b"salt = phone/" + b"A" * 22)]
             for each in tokens * 4:
                 client.get("/v1/capability", headers=bearer(each))
+            _remember_hours(home.path / "outcomes")
             yield service
+
+
+def _remember_hours(outcomes: Path) -> None:
+    """Leave counts of the last three hours, as another worker would have."""
+    outcomes.mkdir(exist_ok=True)
+    this = int(time.time()) // 60
+    minutes = {this - ago: _minute(ago) for ago in range(2, 180)}
+    (outcomes / "0123456789abcdef.json").write_text(json.dumps(minutes), "utf-8")
+
+
+def _minute(ago: int) -> list[int]:
+    accepted = 46 + round(18 * math.sin(ago / 23) + 7 * math.sin(ago / 3.1))
+    return [accepted, int(ago % 17 < 3), 9 if 40 < ago < 46 else 0, 3 + ago % 4, 14 if 95 < ago < 104 else ago % 2]
 
 
 def _take(browser: Browser, service: Serving, into: Path, name: str, show: _Show) -> None:
@@ -107,13 +124,21 @@ def _take(browser: Browser, service: Serving, into: Path, name: str, show: _Show
             # The whole page has to fit, so that nothing that stays in view while one scrolls stands twice or aside.
             height = page.evaluate("document.documentElement.scrollHeight")
             page.set_viewport_size({"width": width, "height": height})
-            page.evaluate("scrollTo(0, 0)")
+            page.evaluate("for (const each of [window, ...document.querySelectorAll('textarea')]) each.scrollTo(0, 0)")
             page.evaluate("document.activeElement.blur()")
             page.mouse.move(0, 0)
             page.wait_for_timeout(200)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(into / f"{name}-{screen}-{scheme}.png", optimize=True)
+            _with_few_colours(picture).save(into / f"{name}-{screen}-{scheme}.png", optimize=True)
             context.close()
+
+
+def _with_few_colours(picture: Image.Image) -> Image.Image:
+    """Keep the colours that most of a picture has as they are, and give the edges of letters the nearest of them."""
+    counted = sorted(picture.getcolors(picture.width * picture.height) or [], reverse=True)[:_COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([value for _, colour in counted for value in colour])
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 def main(into: Path) -> None:

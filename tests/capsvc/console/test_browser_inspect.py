@@ -81,7 +81,7 @@ def test_what_is_no_macaroon_is_said_beside_the_field_in_words(tab: Tab) -> None
     page.get_by_role("button", name="Clear").click()
     expect(area).to_have_attribute("aria-invalid", "false")
     expect(area).to_be_focused()
-    assert _badges(page) == ["decoded: nothing yet", *NOT_ASKED]
+    assert _badges(page) == ["decoded: not yet", *NOT_ASKED]
 
 
 def test_a_what_if_says_which_caveat_refuses_why_and_what_would_have_to_differ(tab: Tab) -> None:

@@ -5,7 +5,7 @@ const NOT_ASKED = "not asked";
 
 /** Show whether the text decodes, as the whole that the page itself can know. */
 export function showDecoded(macaroon, failure) {
-  const [kind, text] = macaroon ? ["good", "yes"] : failure ? ["bad", "no"] : ["", "nothing yet"];
+  const [kind, text] = macaroon ? ["good", "yes"] : failure ? ["bad", "no"] : ["", "not yet"];
   show("decoded", kind, `decoded: ${text}`);
 }
 

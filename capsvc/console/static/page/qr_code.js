@@ -4,6 +4,7 @@ import { drawing } from "./element.js";
 /** What a camera still reads off a screen. */
 export const MOST_CHARACTERS = 1200;
 const QUIET_MODULES = 4;
+const WIDTH = 420;
 
 /** Draw a text as a QR code, at the lowest level of correction: on a screen nothing is smudged. */
 export async function qrCode(text) {
@@ -23,6 +24,8 @@ export async function qrCode(text) {
     "svg",
     {
       viewBox: `0 0 ${side} ${side}`,
+      // Whole pixels for each module, so that all have one size.
+      width: String(side * Math.max(2, Math.floor(WIDTH / side))),
       role: "img",
       "aria-label": "QR code of the narrowed macaroon",
       "shape-rendering": "crispEdges",

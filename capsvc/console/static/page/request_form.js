@@ -6,12 +6,12 @@ import { tell } from "./field.js";
 const FIELDS = [
   ["method", "such as GET"],
   ["host", "such as api.example"],
-  ["path", "as on the wire, such as /docs/7"],
-  ["query", "as on the wire, without ?"],
+  ["path", "such as /docs/7"],
+  ["query", "such as page=2"],
   ["ip", "such as 192.0.2.7"],
-  ["action", "one or several, parted by spaces"],
+  ["action", "such as read list"],
   ["resource", "such as projects/42"],
-  ["time", "such as 2026-12-22T06:00:00Z"],
+  ["time", "2026-12-22T06:00:00Z"],
 ];
 
 /** The form. It sends nothing: it has no form element, and its fields no names. */
