@@ -1,4 +1,4 @@
-"""The service of these tests, as the tests over HTTP have it, and the JavaScript core, one process of node for a test."""
+"""What these tests run on: the service of the tests over HTTP, a browser for pages, node for the JavaScript core."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.capsvc.console.chromium import chromium, context, tab
 from tests.capsvc.console.javascript import Core
 from tests.capsvc.http.conftest import service
 from tests.interop import packages
 
-__all__ = ["core", "node", "service"]
+__all__ = ["chromium", "context", "core", "node", "service", "tab"]
 
 
 @pytest.fixture(scope="session")

@@ -53,9 +53,7 @@ def test_a_store_that_cannot_say_is_a_page_and_permits_nothing(tmp_path: Path) -
         with locked(home, "EXCLUSIVE"):
             answers = [
                 browser.get("/mine"),
-                browser.send(
-                    "POST", "/mine/revoke", data={"form_token": token, "name": "default"}, headers=SAME_ORIGIN
-                ),
+                browser.send("POST", "/mine/revoke", data=fields, headers=SAME_ORIGIN),
                 browser.log_in(user),
             ]
         for answer in answers:
