@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from caveats import Macaroon, attenuate, decode, encode
@@ -56,13 +55,11 @@ def test_a_pasted_token_shows_its_chain_scope_size_and_expiry(tab: Tab) -> None:
     assert _badges(page) == ["decoded: yes", *NOT_ASKED]
 
 
-@pytest.mark.parametrize("form", Format, ids=lambda form: f"format {form.value}")
-def test_every_format_shows_the_same(tab: Tab, form: Format) -> None:
-    token = ROOT.attenuate("path ^= /docs")
-    page = tab.paste(encode(token, form))
-    assert _chain(page) == ["0 path ^= /docs holder"]
-    name = {"1": "format 1", "2": "format 2"}.get(form.value, "2-JSON")
-    expect(page.locator("#token-said")).to_have_text(f"Decoded, not verified: {name}, 1 caveat.")
+def test_every_format_shows_the_same(tab: Tab) -> None:
+    for form, name in ((Format.V1, "format 1"), (Format.V2, "format 2"), (Format.JSON, "2-JSON")):
+        page = tab.paste(encode(ROOT.attenuate("path ^= /docs"), form))
+        assert _chain(page) == ["0 path ^= /docs holder"]
+        expect(page.locator("#token-said")).to_have_text(f"Decoded, not verified: {name}, 1 caveat.")
 
 
 def test_white_space_around_a_token_is_left_out_and_that_is_said(tab: Tab) -> None:
@@ -114,16 +111,16 @@ def test_a_query_is_held_against_its_digest_and_actions_against_their_set(tab: T
     assert _verdicts(page) == ["unmet", "met"]
 
 
-@pytest.mark.parametrize(
-    ("fact", "wrong", "said"),
-    [("ip", "10.0.0", "ip: "), ("time", "tomorrow", "time: a time is exactly"), ("host", "API.example", "host: ")],
-)
-def test_a_fact_that_is_wrong_is_said_beside_its_field(tab: Tab, fact: str, wrong: str, said: str) -> None:
+def test_a_fact_that_is_wrong_is_said_beside_its_field(tab: Tab) -> None:
     page = tab.paste(encode(ROOT.attenuate("method = GET")))
-    page.get_by_label(fact).fill(wrong)
-    expect(page.locator(f"#fact-{fact}-said")).to_contain_text(said)
-    expect(page.get_by_label(fact)).to_have_attribute("aria-invalid", "true")
-    expect(page.locator("#outcome")).to_have_text("Mend what is marked above.")
+    for fact, wrong in (("ip", "10.0.0"), ("time", "tomorrow"), ("host", "API.example")):
+        field = page.get_by_label(fact)
+        field.fill(wrong)
+        expect(page.locator(f"#fact-{fact}-said")).to_contain_text(f"{fact}: ")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#outcome")).to_have_text("Mend what is marked above.")
+        field.fill("")
+        expect(field).to_have_attribute("aria-invalid", "false")
 
 
 def test_caveats_that_contradict_repeat_or_are_not_understood_are_named(tab: Tab) -> None:
@@ -194,12 +191,12 @@ def _ask(page: Page) -> str:
     return page.locator("#answer").inner_text()
 
 
-@pytest.mark.parametrize("form", Format, ids=lambda form: f"format {form.value}")
-def test_the_service_proves_and_accepts_a_live_token_of_any_format(tab: Tab, form: Format) -> None:
+def test_the_service_proves_and_accepts_a_live_token_of_any_format(tab: Tab) -> None:
     user = tab.service.new_user()
-    page = tab.paste(encode(decode(tab.service.log_in(user)), form))
-    assert f"Accepted: it is {user}'s" in _ask(page)
-    assert _badges(page) == ["decoded: yes", "signature proven: yes", "accepted now: yes"]
+    for form in Format:
+        page = tab.paste(encode(decode(tab.service.log_in(user)), form))
+        assert f"Accepted: it is {user}'s" in _ask(page)
+        assert _badges(page) == ["decoded: yes", "signature proven: yes", "accepted now: yes"]
 
 
 def test_a_token_that_is_alive_but_not_for_this_request_is_said_to_be_so(tab: Tab) -> None:

@@ -80,15 +80,16 @@ def test_the_salt_stays_the_same_while_other_choices_change(tab: Tab) -> None:
     assert _appended(page, ROOT)[1].startswith("salt = cd.")
 
 
-@pytest.mark.parametrize("form", Format, ids=lambda form: f"format {form.value}")
-def test_a_copy_has_the_format_of_its_original_and_is_what_attenuate_gives(tab: Tab, form: Format) -> None:
-    page = tab.paste(encode(ROOT, form), "/narrow")
+def test_a_copy_has_the_format_of_its_original_and_is_what_attenuate_gives(tab: Tab) -> None:
+    page = tab.paste(ROOT, "/narrow")
     _press(page, "This path")
     page.get_by_label("Path", exact=True).fill("/docs/2026/übersicht")
     page.get_by_text("Raw predicates", exact=True).click()
     page.get_by_label("One predicate a line").fill("action in read list\n\n  amount <= 99.95")
     wanted = append(attenuate(ROOT, "path ^= /docs/2026/übersicht", "action in read list"), b"amount <= 99.95")
-    assert _copy(page) == encode(decode(wanted), form)
+    for form in Format:
+        page.get_by_label("Macaroon", exact=True).fill(encode(ROOT, form))
+        expect(page.locator("#narrowed")).to_have_value(encode(decode(wanted), form))
 
 
 def test_before_and_after_stand_side_by_side_and_what_is_new_stands_out(tab: Tab) -> None:
