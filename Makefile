@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages million notebooks wheel clean
+.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -14,7 +14,7 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages)
+test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages)
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
 	$(BIN)/pytest -n 2 --dist worksteal
 
@@ -37,8 +37,9 @@ bench: $(STAMP)
 interop: $(STAMP) interop-packages
 	INTEROP_TABLE=true $(BIN)/pytest -q -n 2 --dist worksteal tests/interop
 
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+
 # C, Go and JavaScript libraries for tests/interop. Does nothing where all are there.
-interop-packages: APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 interop-packages:
 	@wanted=""; \
 	ls /usr/lib/*/libmacaroons.so.0 > /dev/null 2>&1 || wanted="$$wanted libmacaroons0"; \
@@ -50,6 +51,17 @@ interop-packages:
 		$(APT) install -y --no-install-recommends $$wanted > /dev/null; }
 	@test -e $(INTEROP)/js/node_modules/macaroon/package.json || \
 		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/js macaroon@3.0.4
+
+# The browser that the console is tested in, and axe-core, which looks for what keeps people from reading a page.
+browser-packages: interop-packages
+	@test -x /usr/bin/chromium || { echo "installing chromium"; $(APT) update && \
+		$(APT) install -y --no-install-recommends chromium > /dev/null; }
+	@test -e $(INTEROP)/axe/node_modules/axe-core/axe.min.js || \
+		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/axe axe-core@4.14.1
+
+# Pictures of every page of the console, with example data, for the README and docs/console.md.
+screenshots: $(STAMP) browser-packages
+	@$(BIN)/python -m tests.capsvc.console.screenshots docs/images
 
 # Opens JupyterLab on the notebooks, with everything that they import.
 notebooks: $(STAMP)

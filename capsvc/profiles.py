@@ -36,6 +36,10 @@ class Profile:
     token: str = field(default="", repr=False)
     revocable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """Find the names of salts that a name stands for: one that was chosen, or a whole one."""
+        return tuple(each for chosen, names in self.revocable.items() for each in names if name in (chosen, each))
+
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
@@ -66,8 +70,11 @@ class Profiles:
             return {}
         except OSError as wrong:
             raise CapsvcError(f"{self.path} cannot be read: {wrong.strerror}") from None
-        except (ValueError, TypeError, AttributeError, KeyError):
-            raise CapsvcError(f"{self.path} holds no profiles: move it away, and log in anew") from None
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            raise CapsvcError(
+                f"{self.path} is damaged and holds no profiles: move it away and log in anew, but keep it: the names"
+                " of --revocable-as in it are needed to revoke"
+            ) from None
 
     def token_of(self, name: str) -> Profile:
         """Find a profile that holds a token. Raises CapsvcError."""
@@ -95,26 +102,16 @@ class Profiles:
 
     def _change(self, name: str, change: Callable[[Profile], Profile]) -> None:
         check_profile_name(name)
+        # A link is followed and stays one: whoever keeps the file elsewhere keeps it there.
+        path = Path(os.path.realpath(self.path))
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(self.path.parent):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _locked(path.parent):
                 profiles = self.all()
                 profiles[name] = change(profiles.get(name, Profile()))
-                self._write(profiles)
+                _write(path, profiles)
         except OSError as wrong:
             raise CapsvcError(f"{self.path} cannot be written: {wrong.strerror}") from None
-
-    def _write(self, profiles: Mapping[str, Profile]) -> None:
-        descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({name: asdict(each) for name, each in profiles.items()}, file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
 
 
 def check_profile_name(name: str) -> str:
@@ -129,6 +126,19 @@ def _read(told: dict[str, Any]) -> Profile:
     if not isinstance(url, str) or not isinstance(token, str):
         raise TypeError
     return Profile(url, token, {str(name): tuple(map(str, each)) for name, each in told["revocable"].items()})
+
+
+def _write(path: Path, profiles: Mapping[str, Profile]) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({name: asdict(each) for name, each in profiles.items()}, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

@@ -129,7 +129,15 @@ def _from_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as wrong:
+    except NotADirectoryError:
+        raise SettingsError(
+            f"{path.parent} is not a directory: set CAPSVC_HOME to a home, or to where one can be made"
+        ) from None
+    except OSError as wrong:
+        raise SettingsError(f"{path} cannot be read: {wrong.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} cannot be read: it is not UTF-8") from None
+    except ValueError as wrong:
         raise SettingsError(f"{path} cannot be read: {wrong}") from None
 
 

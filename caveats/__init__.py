@@ -5,6 +5,10 @@ holds the root key again. Everything here that takes a macaroon takes a :class:`
 an object of pymacaroons.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from caveats.attenuation import attenuate
 from caveats.attribute import AttributeType, Host, Text, Time, TokenSet, time_text
 from caveats.authority import Authority, KeyName, check_audience
@@ -38,6 +42,9 @@ from caveats.suggestion import Suggestion, suggest
 from caveats.verifier import Verifier
 from caveats.vocabulary import BUILTIN, DECLARABLE, Vocabulary
 from caveats.wire import Format, Limits
+
+if TYPE_CHECKING:
+    from caveats.display import Shown, show
 
 __all__ = [
     "BUILTIN",
@@ -75,6 +82,7 @@ __all__ = [
     "Salt",
     "Salts",
     "Scope",
+    "Shown",
     "Suggestion",
     "Text",
     "ThirdParty",
@@ -94,7 +102,35 @@ __all__ = [
     "from_pymacaroons",
     "prove",
     "scope",
+    "show",
     "suggest",
     "time_text",
     "to_pymacaroons",
 ]
+
+
+# A notebook asks a value that ends a cell for its `_repr_html_`. The modules of these four come before `display`
+# and never import it, so the package gives them the method here. `display` is loaded when somebody first looks:
+# a service never does.
+_HOOK = "_repr_html_"
+
+
+def _shown(self: Macaroon | Scope | Explanation | Capability) -> str:
+    """Show this value, as :func:`caveats.show` does, in a notebook."""
+    from caveats.display import show
+
+    return show(self).html
+
+
+for _type in (Macaroon, Scope, Explanation, Capability):
+    setattr(_type, _HOOK, _shown)
+
+if not TYPE_CHECKING:  # a type checker would take this for any name whatever
+
+    def __getattr__(name: str) -> Any:
+        """Load ``show`` and ``Shown`` when they are first asked for."""
+        if name not in ("Shown", "show"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from caveats import display
+
+        return getattr(display, name)

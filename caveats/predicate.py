@@ -26,7 +26,8 @@ _UNPRINTABLE = re.compile(
 """Control characters, and those that nobody sees but that turn, part or hide what stands beside them."""
 
 _SALT = re.compile(rf"salt = ({SALT_NAME})/[A-Za-z0-9_-]{{22}}")
-_SHOWN_CHARACTERS = 200
+SHOWN_CHARACTERS = 200
+"""What is longer is cut here, and ends in an ellipsis."""
 
 NOT_UNDERSTOOD = "use a copy without it"
 """What to do about a caveat that no verifier understands."""
@@ -88,11 +89,16 @@ def split(text: str) -> tuple[str, str, tuple[str, ...]]:
     return attribute, operator, tuple(map(decode_item, value.split(" ")))
 
 
+def printable(text: str) -> str:
+    """Print any text for a person: on one line, bounded, and with what does not show, or turns a line, escaped."""
+    text = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
 def shown(caveat: str | bytes) -> str:
-    """Print any first-party caveat for a person: on one line, bounded, and without the salt in it."""
+    """Print any first-party caveat for a person: as :func:`printable` does, and without the salt in it."""
     text = caveat if isinstance(caveat, str) else caveat.decode("utf-8", "backslashreplace")
     if text.lstrip()[:4].lower() == "salt":
         salt = _SALT.fullmatch(text)
         text = f"salt = {salt[1]}/…" if salt else "salt …"
-    text = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return printable(text)

@@ -41,6 +41,11 @@ ORDER = [
     "scope",
     "explanation",
     "suggestion",
+    "span",
+    "markup",
+    "drawing",
+    "page",
+    "display",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
 LONGEST_MODULE = 300

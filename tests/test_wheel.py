@@ -22,7 +22,9 @@ def test_the_wheel_in_an_empty_environment_serves_the_readmes_story(tmp_path: Pa
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"caveats", "capsvc"}
     assert "caveats/py.typed" in names
     assert "capsvc/py.typed" in names
-    assert {"capsvc/console/templates/base.html", "capsvc/console/static/style.css"} <= set(names)
+    console = ("templates/base.html", "static/style.css", "static/core/index.js", "static/page/qr_code.js")
+    assert {f"capsvc/console/{each}" for each in console} <= set(names)
+    assert "capsvc/console/static/vendor/LICENSE.txt" in names
     venv.create(tmp_path / ".venv", with_pip=True)
     python = tmp_path / ".venv/bin/python"
     subprocess.run(

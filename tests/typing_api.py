@@ -32,6 +32,7 @@ from caveats import (
     Revoked,
     Salts,
     Scope,
+    Shown,
     Text,
     ThirdParty,
     Unmet,
@@ -46,6 +47,7 @@ from caveats import (
     from_pymacaroons,
     prove,
     scope,
+    show,
     time_text,
     to_pymacaroons,
 )
@@ -195,6 +197,10 @@ def taking_apart(text: str, theirs: TheirMacaroon, request: Request) -> None:
     assert_type(explained.caveats, tuple[Explained, ...])
     assert_type(explained.unmet, tuple[Explained, ...])
     assert_type(explained.sentences, tuple[str, ...])
+    for seen in (show(found), show(explained), show(text, at=datetime.now(UTC)), show(theirs, 1_800_000_000)):
+        assert_type(seen, Shown)
+        assert_type(seen.html, str)
     scope(5)  # type: ignore[arg-type]
+    show(5)  # type: ignore[arg-type]
     found.unmet({"method": "GET"})  # type: ignore[arg-type]
     found.is_narrower_than(text)  # type: ignore[arg-type]

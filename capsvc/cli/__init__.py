@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import home, keys, narrowing, offline, online, profiles, suggestion, users
+from capsvc.cli import header, home, keys, narrowing, offline, online, profiles, revocation, suggestion, users
+from capsvc.cli.command import Commands
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
 
-app = typer.Typer(
+app = Commands(
     help="Capabilities built on macaroons: log in once, narrow offline, verify anywhere, take back at once.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -25,12 +26,12 @@ app.command()(home.verify)
 app.command()(online.login)
 app.command()(online.renew)
 app.command()(online.salts)
-app.command()(online.revoke)
-app.command()(online.logout)
+app.command()(revocation.revoke)
+app.command()(revocation.logout)
 app.command()(narrowing.attenuate)
 app.command()(offline.inspect)
 app.command()(offline.explain)
-app.command()(offline.header)
+app.command()(header.header)
 app.command(name="suggest")(suggestion.suggest_from_log)
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="keys")
@@ -56,6 +57,10 @@ def main() -> None:
     """Run the command line. What goes wrong is one line on stderr and exit code 1; a misuse is 2."""
     if isinstance(sys.stdin, TextIOWrapper):  # it may be closed
         sys.stdin.reconfigure(errors="surrogateescape")  # what is no text is refused where it is read
+    if sys.stdout is None:  # before anything is done: a token would be lost, and a file opened in its place
+        sys.exit("error: standard output is closed")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding cannot say
     try:
         app()
     except (CapsvcError, MacaroonError) as error:

@@ -12,11 +12,23 @@ import sys
 import time
 from pathlib import Path
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capsvc.cli.arguments import TokenArgument, read_contents, read_token
+from capsvc.cli.arguments import AsJson, TokenArgument, read_token
+from capsvc.cli.facts import (
+    ActionOption,
+    AddressOption,
+    BodyFile,
+    FactOption,
+    HostOption,
+    MethodOption,
+    PathOption,
+    QueryOption,
+    ResourceOption,
+    told_facts,
+)
 from capsvc.errors import CapsvcError
 from caveats import CaveatUnmet, time_text
 
@@ -27,6 +39,7 @@ if TYPE_CHECKING:
 def init(
     first_user: Annotated[str, typer.Option(help="The first user, who may administer; empty for none.")] = "admin",
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing where there is a home.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a home: a store, a key ring with one key, and a first user with a random password."""
     from capsvc.home import Home
@@ -36,6 +49,8 @@ def init(
 
     home = Home.of(os.environ)
     if if_missing and home.exists:
+        if as_json:
+            typer.echo(json.dumps({"home": str(home.path), "made": False}))
         return
     try:
         name = check_user_name(first_user) if first_user else ""
@@ -49,7 +64,10 @@ def init(
         home.write_private(home.first_password_file, password + "\n")
         home.write_private(home.path / "first-user", name + "\n")
     store.close()
-    typer.echo(f"made a home at {home.path}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"home": str(home.path), "made": True, "first_user": name or None}))
+    else:
+        typer.echo(f"made a home at {home.path}", err=True)
 
 
 def serve(
@@ -100,17 +118,18 @@ def serve(
 
 def verify(
     token: TokenArgument,
-    method: Annotated[str, typer.Option()] = "",
-    host: Annotated[str, typer.Option()] = "",
-    path: Annotated[str, typer.Option(help="As on the wire, percent-encoded.")] = "",
-    query: Annotated[str | None, typer.Option(help="The raw query string.")] = None,
-    ip: Annotated[str, typer.Option()] = "",
-    body: Annotated[Path | None, typer.Option(help="A file that holds the body.")] = None,
-    action: Annotated[list[str], typer.Option(help="May be repeated.")] = [],
-    resource: Annotated[str, typer.Option()] = "",
-    fact: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A fact of the vocabulary.")] = [],
+    method: MethodOption = "",
+    host: HostOption = "",
+    path: PathOption = "",
+    query: QueryOption = None,
+    ip: AddressOption = "",
+    body: BodyFile = None,
+    action: ActionOption = [],
+    resource: ResourceOption = "",
+    fact: FactOption = [],
     audience: Annotated[str, typer.Option(help="The audience to verify for; none by default.")] = "",
     discharge: Annotated[list[str], typer.Option(metavar="TOKEN", help="A bound discharge.")] = [],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as it does anyway.")] = True,
 ) -> None:
     """Verify a token for a request with the home's keys and salts. Exit code 0 permits, 1 refuses."""
     from capsvc.home import Home
@@ -118,11 +137,7 @@ def verify(
 
     home = Home.of(os.environ)
     node = Node(home.open_store(), home.shares, home.settings)
-    facts: dict[str, Any] = {"method": method, "host": host, "path": path, "ip": ip, "resource": resource}
-    facts = {name: value for name, value in facts.items() if value} | ({"action": action} if action else {})
-    facts |= {} if query is None else {"query": query.encode("utf-8", "surrogateescape")}
-    facts |= {} if body is None else {"body": read_contents(body)}
-    facts |= dict(each.partition("=")[::2] for each in fact)
+    facts = told_facts(method, host, path, query, ip, body, action, resource, fact)
     if not facts.keys().isdisjoint({"time", "user", "audience", "salt", "nonce"}):
         raise CapsvcError("time, user, audience, salt and nonce are never facts that are told")
     presentation = Presentation(read_token(token), tuple(map(read_token, discharge)))
@@ -144,7 +159,7 @@ def verify(
         "expires": capability.expires,
         "revision": verdict.revision,
     }
-    typer.echo(json.dumps(permitted, ensure_ascii=False))
+    typer.echo(json.dumps(permitted))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -171,6 +186,7 @@ def _greeting(home: Home, address: str) -> str:
             f"first user {user}, password in {shown}",
             "",
             "To paste in another terminal, in this directory:",
+            "  umask 077",
             f"  {command} login {user} --password-file {shlex.quote(str(shown))} > token",
             f"  {command} attenuate @token 'path ^= /v1/salts' 'method = GET' 'time < {_soon()}' > narrowed",
             f"  {command} verify @narrowed --method GET --path /v1/salts",

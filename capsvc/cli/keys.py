@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from capsvc.cli.arguments import AsJson
+from capsvc.cli.command import Commands
 from caveats import time_text
 
-app = typer.Typer(help="The key ring: add a key everywhere, promote it, retire the old one.", no_args_is_help=True)
+app = Commands(help="The key ring: add a key everywhere, promote it, retire the old one.", no_args_is_help=True)
 
 
 @app.command(name="list")
@@ -32,18 +33,19 @@ def list_keys(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def add() -> None:
+def add(as_json: AsJson = False) -> None:
     """Add a pending key: it verifies everywhere before it signs anywhere."""
     from capsvc import keyring
     from capsvc.home import Home
 
     home = Home.of(os.environ)
     key_id = keyring.add(home.open_store(), home.shares, _now())
-    typer.echo(f"{key_id} is pending: copy {home.shares.path} to every node, then `capsvc keys promote {key_id}`")
+    said = f"{key_id} is pending: copy {home.shares.path} to every node, then `capsvc keys promote {key_id}`"
+    typer.echo(json.dumps({"key_id": key_id, "state": keyring.PENDING}) if as_json else said)
 
 
 @app.command()
-def promote(key_id: str) -> None:
+def promote(key_id: str, as_json: AsJson = False) -> None:
     """Let a pending key sign; the one that signed until now only verifies."""
     from capsvc import keyring
     from capsvc.home import Home
@@ -53,13 +55,14 @@ def promote(key_id: str) -> None:
     with home.shares.locked():
         keyring.demand_share(store, home.shares, key_id)
         keyring.promote(store, key_id, _now())
-    typer.echo(f"{key_id} signs")
+    typer.echo(json.dumps({"key_id": key_id, "state": keyring.SIGNING}) if as_json else f"{key_id} signs")
 
 
 @app.command()
 def retire(
     key_id: str,
     leaked: Annotated[bool, typer.Option("--leaked", help="At once: every macaroon of this key is refused.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Retire a key once nothing that it signed can be alive, or at once when it leaked."""
     from capsvc import keyring
@@ -70,7 +73,7 @@ def retire(
     longest = timedelta(seconds=store.longest(home.settings.max_lifetime)) + home.settings.skew
     with home.shares.locked():
         keyring.retire(store, key_id, _now(), time_text(datetime.now(UTC) - longest), leaked)
-    typer.echo(f"{key_id} is retired")
+    typer.echo(json.dumps({"key_id": key_id, "state": keyring.RETIRED}) if as_json else f"{key_id} is retired")
 
 
 def _now() -> str:

@@ -8,9 +8,10 @@ import os
 import typer
 
 from capsvc.cli.arguments import AsJson
+from capsvc.cli.command import Commands
 from capsvc.profiles import Profiles
 
-app = typer.Typer(help="Profiles: a kept token for each service.", no_args_is_help=True)
+app = Commands(help="Profiles: a kept token for each service.", no_args_is_help=True)
 
 
 @app.command(name="list")
@@ -22,7 +23,7 @@ def list_profiles(as_json: AsJson = False) -> None:
             name: {"url": each.url, "holds_token": bool(each.token), "revocable": each.revocable}
             for name, each in profiles.items()
         }
-        typer.echo(json.dumps(told, ensure_ascii=False))
+        typer.echo(json.dumps(told))
         return
     for name, each in profiles.items():
         typer.echo(f"{name}\t{each.url or '-'}\t{'token' if each.token else 'no token'}\t{' '.join(each.revocable)}")

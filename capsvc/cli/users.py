@@ -7,32 +7,28 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capsvc.cli.arguments import AsJson, PasswordStdin, read_password
+from capsvc.cli.arguments import AsJson, PasswordStdin, read_password, unreadable
+from capsvc.cli.command import Commands
+from capsvc.cli.user_import import UserImport, opened
 from capsvc.errors import CapsvcError
 from caveats import time_text
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from capsvc.home import Home
-    from capsvc.stores import NewUser
+    from capsvc.stores import Store, User
 
-app = typer.Typer(help="Users: add, list, disable, enable, change, import.", no_args_is_help=True)
+app = Commands(help="Users: add, list, disable, enable, change, import.", no_args_is_help=True)
 
 Audiences = Annotated[list[str], typer.Option("--audience", help="She may have macaroons for it; may be repeated.")]
 
-_BATCH = 1000
-_LONGEST_LINE = 64 * 1024
-
 
 @app.command()
-def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = False) -> None:
+def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = False, as_json: AsJson = False) -> None:
     """Add a user."""
     from capsvc.names import check_audiences, check_user_name
     from capsvc.stores import NewUser
@@ -46,52 +42,56 @@ def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = Fal
     hash = _hash(home, read_password(password_stdin, confirm=True))
     if store.add_users([NewUser(name, hash, audiences)], _now()):
         raise CapsvcError(f"the name {name} is taken: names are never reused, choose another")
-    typer.echo(f"added {name}", err=True)
+    _say({"user": name, "audiences": audiences}, f"added {name}", as_json)
 
 
 @app.command(name="list")
 def list_users(as_json: AsJson = False) -> None:
-    """List the users, one a line: name, state, audiences. With --json each line is an object."""
-    store = _home().open_store()
-    after: str | None = ""
-    while after is not None:
-        page = store.users(after)
-        for user in page:
-            if as_json:
-                told = {"user": user.name, "disabled": user.disabled, "audiences": list(user.audiences)}
-                typer.echo(json.dumps(told, ensure_ascii=False))
-                continue
+    """List the users, one a line: name, state, audiences."""
+    users = _all_users(_home().open_store())
+    if not as_json:
+        for user in users:
             typer.echo(f"{user.name}\t{'disabled' if user.disabled else 'enabled'}\t{' '.join(user.audiences)}")
-        after = page[-1].name if page else None
+        return
+    # One document, written as it is read: there may be a million.
+    before = "["
+    for user in users:
+        told = {"user": user.name, "disabled": user.disabled, "audiences": user.audiences}
+        typer.echo(f"{before}{json.dumps(told)}", nl=False)
+        before = ",\n"
+    typer.echo("[]" if before == "[" else "]")
 
 
 @app.command()
-def disable(user: str) -> None:
+def disable(user: str, as_json: AsJson = False) -> None:
     """Disable a user: everything that she holds is refused from now on."""
-    typer.echo(f"disabled {user}, revision {_home().open_store().set_disabled(user, True, _now())}", err=True)
+    _set_disabled(user, True, as_json)
 
 
 @app.command()
-def enable(user: str) -> None:
+def enable(user: str, as_json: AsJson = False) -> None:
     """Enable a user again. What she held before stays refused: she logs in anew."""
-    typer.echo(f"enabled {user}, revision {_home().open_store().set_disabled(user, False, _now())}", err=True)
+    _set_disabled(user, False, as_json)
 
 
 @app.command()
-def passwd(user: str, password_stdin: PasswordStdin = False) -> None:
+def passwd(user: str, password_stdin: PasswordStdin = False, as_json: AsJson = False) -> None:
     """Set a user's password; everything that she holds is refused from now on."""
     home = _home()
     store = home.open_store()
-    store.user(user)
+    _known(store, user)
     hash = _hash(home, read_password(password_stdin, "New password", confirm=True))
-    typer.echo(f"changed the password of {user}, revision {store.set_password(user, hash, _now())}", err=True)
+    revision = store.set_password(user, hash, _now())
+    _say({"user": user, "revision": revision}, f"changed the password of {user}, revision {revision}", as_json)
 
 
 @app.command(name="import")
 def import_users(
     file: Annotated[
-        Path, typer.Argument(help="JSON lines: {user, password, audiences?}, an Argon2id PHC string each.")
+        Path,
+        typer.Argument(help="JSON lines: {user, password, audiences?}, an Argon2id PHC string each; - for stdin."),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Import users with ready Argon2id hashes. A bad line is named and left out; the others come in."""
     from rich.console import Console
@@ -100,85 +100,49 @@ def import_users(
     store = _home().open_store()
     console = Console(stderr=True)
     columns = TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     try:
-        with file.open("rb") as lines, Progress(*columns, console=console, transient=True) as progress:
-            importing = _Import(lines, file.stat().st_size, progress)
+        with opened(file) as lines, bar as progress:
+            importing = UserImport(lines, progress)
             for batch in importing.batches():
                 importing.settle(batch, store.add_users((user for _, user in batch), _now()))
     except OSError as wrong:
-        raise CapsvcError(f"{file} cannot be read: {wrong.strerror}") from None
-    typer.echo(f"imported {importing.added} users, left out {importing.left_out} lines", err=True)
-    if importing.left_out:
+        raise unreadable(file, wrong) from None
+    added, left_out = importing.added, importing.left_out
+    said = f"imported {_counted(added, 'user')}, left out {_counted(left_out, 'line')}"
+    _say({"imported": added, "left_out": left_out}, said, as_json)
+    if left_out:
         sys.exit(1)
 
 
-class _Import:
-    """Reads lines into batches, and says which were left out. Holds one batch at a time."""
-
-    def __init__(self, lines: BinaryIO, size: int, progress: Progress) -> None:
-        self.added = 0
-        self.left_out = 0
-        self._lines = lines
-        self._progress = progress
-        self._task = progress.add_task("importing", total=size)
-
-    def batches(self) -> Iterator[list[tuple[int, NewUser]]]:
-        users = self._users()
-        while batch := list(islice(users, _BATCH)):
-            yield batch
-            self._progress.update(self._task, completed=self._lines.tell())
-
-    def settle(self, batch: list[tuple[int, NewUser]], taken: list[str]) -> None:
-        """Count a batch that is in the store; name the lines whose user's name was taken."""
-        left = list(taken)
-        for number, user in reversed(batch):
-            if user.name in left:
-                left.remove(user.name)
-                self._leave_out(number, f"the name {user.name} is taken")
-        self.added += len(batch) - len(taken)
-
-    def _users(self) -> Iterator[tuple[int, NewUser]]:
-        number = 0
-        while line := self._lines.readline(_LONGEST_LINE):
-            number += 1
-            try:
-                if len(line) == _LONGEST_LINE:
-                    self._skip_rest()
-                    raise ValueError(f"longer than {_LONGEST_LINE} bytes")
-                user = _read_user(line)
-            except ValueError as wrong:
-                self._leave_out(number, str(wrong))
-                continue
-            if user:
-                yield number, user
-
-    def _skip_rest(self) -> None:
-        while (more := self._lines.readline(_LONGEST_LINE)) and not more.endswith(b"\n"):
-            pass
-
-    def _leave_out(self, number: int, reason: str) -> None:
-        self.left_out += 1
-        self._progress.console.print(f"line {number}: {reason}", markup=False, highlight=False, soft_wrap=True)
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _read_user(line: bytes) -> NewUser | None:
-    from capsvc.names import check_audiences, check_user_name
-    from capsvc.passwords import check_phc
-    from capsvc.stores import NewUser
+def _all_users(store: Store) -> Iterator[User]:
+    page = store.users()
+    while page:
+        yield from page
+        page = store.users(page[-1].name)
 
-    if not line.strip():
-        return None
-    try:
-        members: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("not JSON") from None
-    if not isinstance(members, dict) or not {"user", "password"} <= members.keys() <= {"user", "password", "audiences"}:
-        raise ValueError("an object with user, password and perhaps audiences is wanted")
-    audiences = members.get("audiences", [])
-    texts = [members["user"], members["password"], *(audiences if isinstance(audiences, list) else [None])]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("user, password and each of audiences are text")
-    return NewUser(check_user_name(texts[0]), check_phc(texts[1]), check_audiences(texts[2:]))
+
+def _known(store: Store, user: str) -> None:
+    if not user:
+        raise CapsvcError("say which user: her name is empty here")
+    store.user(user)
+
+
+def _set_disabled(user: str, disabled: bool, as_json: bool) -> None:
+    store = _home().open_store()
+    _known(store, user)
+    revision = store.set_disabled(user, disabled, _now())
+    said = f"{'disabled' if disabled else 'enabled'} {user}, revision {revision}"
+    _say({"user": user, "disabled": disabled, "revision": revision}, said, as_json)
+
+
+def _say(told: dict[str, Any], said: str, as_json: bool) -> None:
+    """Say what was done: as JSON on standard output, or in words on standard error."""
+    typer.echo(json.dumps(told) if as_json else said, err=not as_json)
 
 
 def _hash(home: Home, password: str) -> str:

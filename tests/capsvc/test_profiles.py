@@ -56,11 +56,15 @@ def test_a_file_that_others_can_read_is_refused_and_not_changed(profiles: Profil
     assert profiles.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"work": 1}', '{"work": {"url": 1, "token": "", "revocable": {}}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"work": 1}', '{"work": {"url": 1, "token": "", "revocable": {}}}', "[" * 100_000],
+    ids=range(6),
+)
 def test_a_file_that_holds_no_profiles_is_refused(profiles: Profiles, text: str) -> None:
     profiles.keep("work", "https://caps.example", "a token")
     profiles.path.write_text(text)
-    with pytest.raises(CapsvcError, match="holds no profiles"):
+    with pytest.raises(CapsvcError, match=r"holds no profiles: move it away .* keep it: the names of --revocable-as"):
         profiles.all()
 
 
@@ -75,6 +79,25 @@ def test_names_that_are_remembered_at_once_are_all_kept(profiles: Profiles) -> N
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: profiles.remember("work", "ci", f"ci.{number}"), range(24)))
     assert sorted(profiles.all()["work"].revocable["ci"]) == sorted(f"ci.{number}" for number in range(24))
+
+
+def test_a_file_that_is_a_link_stays_one(profiles: Profiles, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "mine.json"
+    profiles.path.parent.mkdir()
+    profiles.path.symlink_to(elsewhere)
+    profiles.keep("work", "https://caps.example", "a token")
+    profiles.remember("work", "ci", "ci.a")
+    assert profiles.path.readlink() == elsewhere
+    assert profiles.all() == Profiles(elsewhere).all() != {}
+    assert [each.name for each in elsewhere.parent.iterdir()] == ["mine.json"]
+
+
+def test_a_name_is_found_as_it_was_chosen_and_whole() -> None:
+    profile = Profile(revocable={"ci": ("ci.a", "ci.b"), "ci.a": ("ci.a.c",)})
+    assert profile.names_of("ci") == ("ci.a", "ci.b")
+    assert profile.names_of("ci.b") == ("ci.b",)
+    assert profile.names_of("ci.a") == ("ci.a", "ci.a.c")
+    assert profile.names_of("c") == ()
 
 
 def test_a_profile_prints_without_its_token() -> None:

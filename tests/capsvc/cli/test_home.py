@@ -50,9 +50,11 @@ def test_serve_greets_with_address_user_password_file_and_whole_lines_to_paste(t
         assert server.url in greeting
         assert "first user admin, password in var/first-password" in greeting
         assert server.password not in greeting
+        assert lines[0] == "umask 077"
         done = subprocess.run(
             ["bash", "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=False
         )
+        assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
     assert "revoked, revision" in done.stdout
     assert done.stderr.strip().startswith("error: the capability is revoked")
 

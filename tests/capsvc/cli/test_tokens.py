@@ -142,7 +142,7 @@ def test_a_holders_own_name_takes_back_only_the_copy_that_carries_it(server: Ser
     token = server.log_in()
     handed_on = encode(decode(token).attenuate("salt = ci.x7f2k9/" + "A" * 22))
     assert run(server.home, "verify", handed_on).returncode == 0
-    assert run(server.home, "revoke", "ci.x7f2k9", "--token", token).returncode == 0
+    assert run(server.home, "revoke", "ci.x7f2k9", "--exact", "--token", token).returncode == 0
     refused = run(server.home, "verify", handed_on)
     assert (refused.returncode, refused.stderr) == (1, "error: the macaroon is revoked\n")
     assert run(server.home, "verify", token).returncode == 0
@@ -172,7 +172,7 @@ def test_a_token_never_has_to_stand_among_the_arguments(server: Server) -> None:
         ["renew", "-"],
         ["salts", "-"],
         ["inspect", "-"],
-        ["revoke", "a.b", "--token", "-"],
+        ["revoke", "a.b", "--exact", "--token", "-"],
     ):
         assert run(server.home, *arguments, stdin=token).returncode == 0, arguments
 
@@ -196,8 +196,10 @@ def test_everyone_and_a_user_are_not_asked_for_at_once(server: Server) -> None:
 
 @pytest.mark.parametrize("token", ["é", "a\nb", "a b"])
 def test_a_token_that_no_header_holds_is_not_sent(server: Server, token: str) -> None:
-    done = run(server.home, "salts", token)
-    assert done.stderr == "error: a token is URL-safe base64, on one line\n"
+    said = run(server.home, "salts", token)
+    assert said.stderr == "error: not a token (a file is @FILE): not URL-safe base64 without padding\n"
+    piped = run(server.home, "salts", "-", stdin=token)
+    assert piped.stderr == "error: a token is URL-safe base64, on one line\n"
 
 
 def test_an_imported_user_with_a_short_password_logs_in(server: Server) -> None:

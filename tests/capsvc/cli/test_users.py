@@ -43,6 +43,7 @@ def test_a_user_is_added_disabled_enabled_and_given_a_password_from_standard_inp
         (["add", "bob", "--audience", "capsvc.root", "--password-stdin"], "12345678\n", "are reserved"),
         (["add", "bob", "--audience", "Big", "--password-stdin"], "12345678\n", "an audience is"),
         (["disable", "nobody"], "", "there is no user nobody"),
+        (["disable", ""], "", "say which user"),
         (["passwd", "nobody", "--password-stdin"], "12345678\n", "there is no user nobody"),
         (["import", "missing.jsonl"], "", "missing.jsonl cannot be read"),
     ],
@@ -99,6 +100,11 @@ def test_an_import_names_each_bad_line_and_loses_none_of_the_others(home: Path) 
     assert listed == {"admin", "carol", "erin", "kim"}
 
 
+def test_an_import_reads_standard_input_and_says_one_line(home: Path) -> None:
+    done = run(home, "user", "import", "-", stdin=json.dumps({"user": "carol", "password": PHC}))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "imported 1 user, left out 0 lines\n")
+
+
 def test_many_users_are_imported_in_flat_memory(home: Path) -> None:
     few = _imported(home, "few", _FEW)
     many = _imported(home, "many", USERS)
@@ -127,7 +133,7 @@ def _imported(home: Path, prefix: str, count: int) -> int:
 
 def test_users_and_keys_are_listed_as_json_too(tmp_path: Path) -> None:
     run(tmp_path / "home", "init")
-    users = [json.loads(line) for line in run(tmp_path / "home", "user", "list", "--json").stdout.splitlines()]
+    users = json.loads(run(tmp_path / "home", "user", "list", "--json").stdout)
     assert users == [{"user": "admin", "disabled": False, "audiences": ["capsvc.admin", "capsvc.verify"]}]
     keys = json.loads(run(tmp_path / "home", "keys", "list", "--json").stdout)
     assert [(each["key_id"], each["state"]) for each in keys] == [("k1", "signing")]
