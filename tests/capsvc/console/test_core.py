@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import caveats
 from caveats import BUILTIN, DecodeError, Format, Macaroon, check_salt_name, decode, encode, prove, time_text
-from caveats.encoding import encode_base64
+from caveats.encoding import decode_base64, encode_base64
 from caveats.predicate import shown
 from caveats.wire import format_of
 from tests.capsvc.console import generation
@@ -82,6 +82,25 @@ def test_a_token_cut_off_or_with_something_around_it_is_refused_alike(core: Core
         altered += [text + more for more in ("=", "A", "AA", "AAAA", "\0", "{", '"', "}")]
         altered += [before + text for before in (" ", "\n", "\ufeff", "A")]
         assert not any(each.is_answered for each in core.agree(map(decoding, altered)))
+
+
+def test_a_length_that_is_spelled_longer_than_it_needs_or_does_not_fit_is_refused_alike(core: Core) -> None:
+    raw = decode_base64(encode(BARE.entrust("there", b"key", b"ask", bytes(24)).append(b"x" * 200)))
+    spelled = [raw[:at] + bytes([byte | 0x80, 0]) + raw[at + 1 :] for at, byte in enumerate(raw)]
+    for varint in (
+        "8000",
+        "808000",
+        "ff" * 9 + "01",
+        "ff" * 9 + "02",
+        "ff" * 10,
+        "80" * 9 + "00",
+        "80" * 9 + "01",
+        "7f",
+    ):
+        spelled += [raw[:at] + bytes.fromhex(varint) + raw[at + 1 :] for at in (2, raw.index(b"\x02\x0d") + 1)]
+    cases = core.agree(decoding(encode_base64(each)) for each in spelled)
+    assert not any(each.is_answered for each in cases)
+    assert sum("minimal varint" in str(each.ours) for each in cases) >= 10
 
 
 HOSTILE = {

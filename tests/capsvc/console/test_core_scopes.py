@@ -55,6 +55,14 @@ def test_the_scope_of_many_predicates_on_one_attribute_is_the_same(core: Core) -
     core.agree(cases)
 
 
+def test_lists_stand_in_the_order_of_code_points_and_not_of_the_units_of_utf_16(core: Core) -> None:
+    items = "\U0001f600 \uff5e \ue000 \ufeff \u00e9 \U00010000 a"
+    texts = [f"label in {items}", f"action in {items}", "resource in " + items, f"folder ^= {items}"]
+    assert core.agree([scoping(texts, NEAR)])[0].ours["predicates"][0].startswith("label in a \u00e9 \ue000 \ufeff")
+    token = encode(BARE.append(b"action = read"))
+    core.agree([explaining(token, {"action": items.split()}, NEAR)])
+
+
 def test_hostile_lists_of_predicates_are_answered_at_once(core: Core) -> None:
     nested = [f"path ^= {'/a' * size}" for size in range(1, 64)]
     lists = [f"path in {' '.join(f'/{at}/{more}' for more in range(20))}" for at in (1, 1, 2)] * 20
