@@ -49,7 +49,7 @@ def time_text(moment: datetime | int | float | str) -> str:
     if isinstance(moment, (int, float)):
         try:
             moment = datetime.fromtimestamp(math.floor(moment), UTC)
-        except (OverflowError, OSError):
+        except (OverflowError, OSError, ValueError):
             raise ValueError("a time lies within the years 1 to 9999") from None
     if isinstance(moment, datetime):
         if moment.tzinfo is None:

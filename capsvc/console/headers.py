@@ -30,5 +30,11 @@ _EVERYWHERE = {
 PAGE = {**_EVERYWHERE, "Cache-Control": "no-store"}
 """For pages, redirects and errors."""
 
-FILE = {**_EVERYWHERE, "Cache-Control": "no-cache"}
-"""For static files: kept by a browser, which asks each time whether they are still the same."""
+FILE = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+"""For static files, of which a page loads dozens: kept by a browser, which asks each time whether they are still the
+same. What else guards a page says nothing of a file in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 
 from capsvc.console.administration import Administration
 from capsvc.console.files import Files
@@ -45,7 +45,7 @@ def routes(service: Service) -> list[BaseRoute]:
         Route("/administration/disable", administration.disable, methods=["POST"]),
         Route("/administration/enable", administration.enable, methods=["POST"]),
         Route("/administration/revoke", administration.revoke, methods=["POST"]),
-        Mount("/static", Files()),
+        Route("/static/{path:path}", Files().show),
     ]
 
 

@@ -138,3 +138,9 @@ def test_a_token_is_a_str(value: Any) -> None:
 def test_a_host_is_lower_case_and_in_a_labels(value: Any) -> None:
     with pytest.raises(ValueError, match="A-labels"):
         Host().fact(value)
+
+
+@pytest.mark.parametrize("moment", [-62_135_596_801, 2**50, 1e300, -1e300])
+def test_seconds_beyond_the_years_that_there_are_say_so(moment: float) -> None:
+    with pytest.raises(ValueError, match="within the years 1 to 9999"):
+        time_text(moment)

@@ -141,7 +141,6 @@ def test_the_page_is_as_dark_as_the_reader_wants_it(tab: Tab, request: pytest.Fi
         assert is_dark == page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
 
 
-@pytest.mark.xfail(reason="static files are not compressed yet", strict=True)
 def test_each_page_is_small_and_soon_there(tab: Tab, capsys: pytest.CaptureFixture[str]) -> None:
     tab.log_in(tab.service.new_user(ADMIN))
     tab.log_in(tab.service.new_user(ADMIN), "/administration")

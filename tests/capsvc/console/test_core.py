@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -122,10 +121,8 @@ HOSTILE = {
 }
 
 
-def test_hostile_tokens_are_refused_at_once(core: Core) -> None:
-    began = perf_counter()
+def test_hostile_tokens_are_refused(core: Core) -> None:
     assert not any(each.is_answered for each in core.agree(map(decoding, HOSTILE.values())))
-    assert perf_counter() - began < 5
 
 
 def test_as_many_caveats_and_characters_are_taken_as_verifiers_take(core: Core) -> None:

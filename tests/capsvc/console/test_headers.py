@@ -28,11 +28,18 @@ STATIC = Path(capsvc.console.__file__).parent / "static"
 FOR_PROGRAMS = ("/v1/nothing", "/v1", "/.well-known/nothing", "/livez/x")
 
 
-def _assert_guarded(answer: Any, cache: str = "no-store") -> None:
+def _assert_guarded(answer: Any) -> None:
     for name, value in HEADERS.items():
         assert answer.headers.get_list(name) == [value], name
-    assert answer.headers.get_list("cache-control") == [cache]
+    assert answer.headers.get_list("cache-control") == ["no-store"]
     assert "camera=()" in answer.headers["permissions-policy"]
+
+
+def _assert_file(answer: Any) -> None:
+    assert answer.headers.get_list("content-security-policy") == ["default-src 'none'; frame-ancestors 'none'"]
+    assert answer.headers.get_list("cross-origin-resource-policy") == ["same-origin"]
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers.get_list("cache-control") == ["no-cache"]
 
 
 def _assert_page(answer: Any, status: int) -> None:
@@ -132,10 +139,21 @@ def test_a_static_file_has_its_type_and_is_asked_for_again_by_its_tag(service: S
     answer = service.client.get(f"/static/{name}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, type)
     assert answer.content == (STATIC / name).read_bytes()
-    _assert_guarded(answer, "no-cache")
+    _assert_file(answer)
     again = service.client.get(f"/static/{name}", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    _assert_guarded(again, "no-cache")
+    _assert_file(again)
+
+
+def test_a_static_file_goes_compressed_to_who_takes_that_and_plain_to_others(service: Serving) -> None:
+    plain, packed = (
+        service.client.get("/static/style.css", headers={"Accept-Encoding": each}) for each in ("identity", "gzip, br")
+    )
+    assert (plain.headers.get("content-encoding"), packed.headers.get("content-encoding")) == (None, "gzip")
+    assert plain.content == packed.content == (STATIC / "style.css").read_bytes()
+    assert int(packed.headers["content-length"]) < len(plain.content) // 2
+    assert plain.headers["etag"] != packed.headers["etag"]
+    assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize(
