@@ -20,7 +20,7 @@ from tests.serving import COMMAND, environment_for, run
 TOKEN = encode(Macaroon.mint(b"a root key", "k1", "https://caps.example.org").attenuate("method in GET HEAD"))
 UNTIL_LONG_AGO = encode(Macaroon.mint(b"a root key", "k1").attenuate("time < 2025-01-01T00:00:00Z"))
 
-_NO_TEXT = ("body", "body_file", "password_file", "port", "workers")
+_NO_TEXT = ("against", "body", "body_file", "most", "password_file", "port", "workers")
 
 
 def _commands(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
