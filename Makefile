@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Where a shell sets it, each of the many processes that the tests start compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 

@@ -32,8 +32,13 @@ def _code(notebook: Any) -> list[Any]:
 
 def _kinds(cell: Any) -> list[str]:
     """What a cell shows: for each output its stream, or the richest form that it comes in."""
-    kinds = [each.name if each.output_type == "stream" else max(each.data) for each in cell.outputs]
+    kinds = [each.name if each.output_type == "stream" else _richest(each.data) for each in cell.outputs]
     return [kind for at, kind in enumerate(kinds) if kinds[at - 1 : at] != [kind]]  # a stream may come in pieces
+
+
+def _richest(forms: Any) -> str:
+    """The form that a page shows: text only where there is no other, beside which it is left out."""
+    return max({*forms} - {"text/plain"}, default="text/plain")
 
 
 def test_there_are_six() -> None:
