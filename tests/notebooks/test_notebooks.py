@@ -30,10 +30,11 @@ def _code(notebook: Any) -> list[Any]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def _kinds(cell: Any) -> list[str]:
-    """What a cell shows: for each output its stream, or the richest form that it comes in."""
-    kinds = [each.name if each.output_type == "stream" else _richest(each.data) for each in cell.outputs]
-    return [kind for at, kind in enumerate(kinds) if kinds[at - 1 : at] != [kind]]  # a stream may come in pieces
+def _kinds(cell: Any) -> tuple[set[str], int]:
+    """What a cell shows: its streams, which come in pieces, and the richest form of each other output; how many."""
+    streams = {each.name for each in cell.outputs if each.output_type == "stream"}
+    others = [_richest(each.data) for each in cell.outputs if each.output_type != "stream"]
+    return {*streams, *others}, len(others)
 
 
 def _richest(forms: Any) -> str:
