@@ -42,8 +42,9 @@ def _text_options() -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("arguments", [*_text_options()], ids=" ".join)
-def test_an_empty_option_is_never_taken_for_one_that_was_left_out(arguments: tuple[str, ...]) -> None:
-    done = CliRunner().invoke(app, arguments)
+def test_an_empty_option_is_never_taken_for_one_that_was_left_out(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    home = {"CAPSVC_HOME": str(tmp_path / "home")}  # `init --first-user ''` makes one
+    done = CliRunner().invoke(app, arguments, env=home)
     if arguments[-2] in ("--query", "--first-user"):
         assert "it is empty" not in done.output
     else:
