@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import cast
 
 import anyio
 import httpx2
@@ -170,7 +169,8 @@ class Collector:
                 f"a caveat asks the third party at {shown(location) or 'nowhere'}, which was not configured"
             )
         credentials = self.origins[origin]
-        auth, headers = None, cast("Mapping[str, str]", {})
+        auth: httpx2.Auth | None = None
+        headers: Mapping[str, str] = {}
         if isinstance(credentials, httpx2.Auth):
             auth = credentials
         elif credentials is not None:
