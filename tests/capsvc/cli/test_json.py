@@ -10,7 +10,8 @@ import pytest
 
 from caveats import Macaroon, encode
 from caveats.encoding import decode_base64
-from tests.serving import Server, run
+from tests.forks import run
+from tests.serving import Server
 
 ROOT = Macaroon.mint(b"a root key", "k1")
 PHC = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uJJvqyJtqKwbKQ6r/ckHOQeDYEZdmL5rAYTsRpSa3lw"

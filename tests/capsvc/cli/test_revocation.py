@@ -10,7 +10,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from caveats import decode, encode
-from tests.serving import Server, run
+from tests.forks import run
+from tests.serving import Server
 
 
 @pytest.fixture(scope="module")
