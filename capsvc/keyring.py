@@ -17,12 +17,11 @@ from typing import Self
 from capsvc.errors import Refused, SettingsError
 from capsvc.hkdf import hkdf_sha256
 from capsvc.shares import ShareFile
-from capsvc.stores import Store, StoredKey
+from capsvc.stores import PENDING, RETIRED, SIGNING, VERIFYING, Store, StoredKey
 from capsvc.ticket_keys import PUBLIC, SHARED, OpeningKey, PrivateKey, SharedKey
 from caveats import KeyName
 
 SECRET_BYTES = 32
-PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
 _SIGNING_PURPOSE = "capsvc macaroon root key 1"
 _CHECK_PURPOSE = "capsvc ring secret check 1"
 _CONSOLE_PURPOSE = "capsvc console session 1"
