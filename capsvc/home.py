@@ -2,13 +2,14 @@
 
 ``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
 key ring), ``high-water`` (what a database that went back is held to), ``address`` (where ``serve`` listens),
-``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications ended, by minute).
+``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last
+minute, where it is on), ``outcomes/`` (how verifications ended, by minute).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,11 @@ class Home:
         self.demand()
         return SQLiteStore(self.database)
 
+    def make_high_water(self, revision: int, retired: Collection[str] = ()) -> None:
+        """Make the high water, or make it anew where it is damaged. Raises SettingsError, OSError."""
+        self.high_water.create(revision, retired)
+        self.shares.write(self.shares.read())  # which from then on expects it
+
     def _recorded(self) -> Mark:
         """Read the high water. Raises SettingsError, StoreUnavailable.
 
@@ -122,8 +128,7 @@ class Home:
             try:
                 with self.shares.locked():
                     if not self.high_water.exists and not self.shares.expects_high_water:
-                        self.high_water.create()
-                        self.shares.write(self.shares.read())
+                        self.make_high_water(0)
             except OSError as wrong:
                 raise StoreUnavailable(f"the high water cannot be made: {wrong.strerror}") from None
         return self.high_water.read()

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from capsvc.errors import SettingsError, Unacknowledged
 from capsvc.high_water import HighWater, Mark
-from capsvc.stores import RETIRED, IssuedSalt, NewUser, Recovery, Store, StoredKey, User
+from capsvc.stores import RETIRED, IssuedSalt, NewUser, Recovery, Store
 
 
 class AcknowledgingStore:

@@ -21,6 +21,7 @@ from capsvc.stores import (
     StoredKey,
     User,
 )
+from capsvc.stores.backup import BACKUP
 from capsvc.stores.column import (
     as_salt_name,
     as_user,
@@ -69,6 +70,8 @@ class SQLiteStore:
         self._connections = Connections(path)
         try:
             with self._connections.reading(patient=True) as connection:
+                if connection.execute("PRAGMA application_id").fetchone()[0] == BACKUP:
+                    raise SettingsError(f"{path} is a backup as it was written: run `capsvc restore {path}`")
                 MIGRATIONS.apply(Database(connection))
         except BaseException:
             self._connections.close()
