@@ -101,17 +101,12 @@ class Home:
         """
         self.demand()
         recorded = self._recorded()
-        engine = self.open_engine()
+        engine = SQLiteStore(self.database)
         try:
             return AcknowledgingStore(engine, self.high_water, recorded)
         except BaseException:
             engine.close()
             raise
-
-    def open_engine(self) -> Store:
-        """Open the store whether or not it went back, to recover it. Raises SettingsError, StoreUnavailable."""
-        self.demand()
-        return SQLiteStore(self.database)
 
     def make_high_water(self, revision: int, retired: Collection[str] = ()) -> None:
         """Make the high water, or make it anew where it is damaged. Raises SettingsError, OSError."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from capsvc import keyring
-from capsvc.errors import CapsvcError, SettingsError
+from capsvc.errors import CapsvcError, SettingsError, StoreBusy, StoreUnavailable
 from capsvc.high_water import Mark
 from capsvc.home import Home
 from capsvc.stores import RETIRED, SIGNING, Recovery, Store
-from capsvc.stores.backup import demand_whole, make_servable, put_in_place
+from capsvc.stores.backup import demand_whole, make_servable, put_in_place, take, write_over
 from capsvc.stores.sqlite import SQLiteStore
 
 
@@ -29,7 +29,7 @@ class Restoration:
 
     recovery: Recovery
     signs: str | None
-    online: bool = True
+    online: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,69 +40,86 @@ class _Acknowledged:
     retired: frozenset[str] = frozenset()
     panic: str = ""
     longest: int = 0
+    onward: bool = False
+    """Whether the database in place did not go back, so that running services can go on with it."""
 
 
 def recover(home: Home, now: str) -> Restoration:
-    """Let nothing be accepted that was issued before, in the home's database as it is.
+    """Let nothing be accepted that was issued before, in the home's database as it is; services may run.
 
-    Raises SettingsError where the database is not of this home, StoreUnavailable.
+    Raises SettingsError where the database is damaged or not of this home; StoreUnavailable. After an error
+    it is as it was.
     """
-    with closing(home.open_engine()) as store:
-        keyring.demand_fit(store.keys()[1], home.shares)
-        mark = _mark(home)
-        done = _recover(store, home, _Acknowledged(mark.revision, mark.retired), now)
-        _record(home, done.recovery.revision, _retired(store) | mark.retired)
-    return done
+    home.demand()
+    with _empty_copy(home) as copy:
+        take(home.database, copy)
+        return _put_back(home, copy, now)
 
 
 def restore(home: Home, backup: Path, now: str) -> Restoration:
-    """Put a backup in the place of the home's database, while services run or not, and recover it before.
+    """Put a backup in the place of the home's database, recovered; services may run.
 
     Raises CapsvcError where the file cannot be read; SettingsError where it is damaged, of a later version or
     of another home; StoreUnavailable. After an error the database is as it was.
     """
-    home.shares.read()
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=home.path) as directory:
-        copy = Path(directory) / "capsvc.db"
+    with _empty_copy(home) as copy:
         try:
-            copy.touch(mode=0o600)
             shutil.copyfile(backup, copy)
         except OSError as wrong:
             raise CapsvcError(f"{backup} cannot be copied into the home: {wrong.strerror}") from None
-        demand_whole(copy)
-        make_servable(copy)
-        acknowledged = _acknowledged(home)
-        with closing(SQLiteStore(copy)) as store:
-            keyring.demand_fit(store.keys()[1], home.shares)
-            store.longest(acknowledged.longest)
-            store.panic(acknowledged.panic)
-            done = _recover(store, home, acknowledged, now)
-            retired = _retired(store) | acknowledged.retired
-        # The commit, then the high water: a crash in between must not take the copy for one that went back.
-        online = put_in_place(copy, home.database)
-        _record(home, done.recovery.revision, retired)
-    return Restoration(done.recovery, done.signs, online)
+        return _put_back(home, copy, now)
 
 
-def _recover(store: Store, home: Home, acknowledged: _Acknowledged, now: str) -> Restoration:
+@contextmanager
+def _empty_copy(home: Home) -> Iterator[Path]:
+    """Give an empty file in the home, where nobody else looks, until the end of the block."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=home.path) as directory:
+            copy = Path(directory) / home.database.name
+            copy.touch(mode=0o600)
+            yield copy
+    except OSError as wrong:
+        raise StoreUnavailable(f"a copy cannot be made in {home.path}: {wrong.strerror}") from None
+
+
+def _put_back(home: Home, copy: Path, now: str) -> Restoration:
+    """Recover a copy where nobody sees it, and only then put it in the place of the database."""
+    demand_whole(copy)
+    make_servable(copy)
+    acknowledged = _acknowledged(home)
+    with closing(SQLiteStore(copy)) as store:
+        keyring.demand_fit(store.keys()[1], home.shares)
+        store.longest(acknowledged.longest)
+        store.panic(acknowledged.panic)
+        recovery, signs = _recover(store, home, acknowledged, now)
+        retired = _retired(store) | acknowledged.retired
+    # The commit, then the high water: a crash in between must not take the copy for one that went back.
+    (write_over if acknowledged.onward else put_in_place)(copy, home.database)
+    _record(home, recovery.revision, retired)
+    return Restoration(recovery, signs, acknowledged.onward)
+
+
+def _recover(store: Store, home: Home, acknowledged: _Acknowledged, now: str) -> tuple[Recovery, str | None]:
     recovery = store.recover(acknowledged.revision, acknowledged.retired, now)
     signs = None
     if all(key.state != SIGNING for key in store.keys()[1]):
         signs = keyring.add(store, home.shares, now)
         keyring.promote(store, signs, now)
     keyring.KeyRing.load(store, home.shares)
-    return Restoration(recovery, signs)
+    return recovery, signs
 
 
 def _acknowledged(home: Home) -> _Acknowledged:
     """Read what the high water and the database in place know, as far as they can be read."""
     mark = _mark(home)
     try:
-        with closing(home.open_engine()) as store:
+        with closing(home.open_store()) as store:
             reading = store.read("", ())
-            revision = max(mark.revision, reading.revision)
-            return _Acknowledged(revision, mark.retired | _retired(store), reading.salts.panic, store.longest(0))
-    except CapsvcError:  # missing or damaged: that is why it is restored
+            retired = mark.retired | _retired(store)
+            return _Acknowledged(reading.revision, retired, reading.salts.panic, store.longest(0), onward=True)
+    except StoreBusy:
+        raise
+    except CapsvcError:  # missing, damaged, or it went back: that may be why it is restored
         return _Acknowledged(mark.revision, mark.retired)
 
 

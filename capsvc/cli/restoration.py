@@ -81,4 +81,4 @@ def _tell(done: Restoration, as_json: bool) -> None:
     if done.signs:
         typer.echo(f"added {done.signs}, which signs")
     if not done.online:
-        typer.echo("the database was missing or no database: start running services again", err=True)
+        typer.echo("start running services again: the database that they have open is gone", err=True)

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-from capsvc.errors import CapsvcError, SettingsError, StoreBusy, StoreUnavailable
+from capsvc.errors import CapsvcError, SettingsError, StoreBusy
 from capsvc.stores.connection import PATIENCE_SECONDS, demand_durable, translated
 from capsvc.stores.migrations import unknown_steps
 
@@ -43,11 +43,8 @@ def write_backup(database: Path, target: Path, replace: bool) -> int:
     draft = Path(name)
     try:
         os.close(descriptor)
-        with translated(), closing(_connect(database, "rw")) as source, closing(_connect(draft, "rw")) as copy:
-            copy.execute("PRAGMA synchronous = OFF")  # synced below, once
-            source.backup(copy, pages=-1, progress=_patient())
-            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
-            copy.execute(f"PRAGMA application_id = {BACKUP}")
+        take(database, draft)
+        _set_application(draft, BACKUP)
         demand_whole(draft)
         _sync(draft)
         if replace:
@@ -64,66 +61,63 @@ def write_backup(database: Path, target: Path, replace: bool) -> int:
         draft.unlink(missing_ok=True)
 
 
+def take(database: Path, copy: Path) -> None:
+    """Copy a database that may be in use into an empty file, which is not synced. Raises StoreUnavailable."""
+    with translated(), closing(_connect(database, "rw")) as source, closing(_connect(copy, "rw")) as target:
+        target.execute("PRAGMA synchronous = OFF")
+        source.backup(target, pages=-1, progress=_patient())
+        target.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
 def demand_whole(path: Path) -> None:
     """Raise SettingsError unless a file is a whole database of this service, of this version or an earlier one."""
     try:
         with closing(_connect(path, "ro")) as database:
             said = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if said != "ok":
-                raise SettingsError(f"{path} is damaged: {said.splitlines()[-1]}; take another backup")
+                raise SettingsError(f"{path} is damaged: {said.splitlines()[-1]}; take another")
             if database.execute("SELECT count(*) FROM state").fetchone()[0] != 1:
-                raise SettingsError(f"{path} has lost its state: take another backup")
+                raise SettingsError(f"{path} has lost its state: take another")
             unknown = unknown_steps(database)
     except sqlite3.OperationalError as wrong:
         raise SettingsError(f"{path} is no database of this service: {wrong}") from None
     except sqlite3.DatabaseError as wrong:
-        raise SettingsError(f"{path} is no whole database: {wrong}; take another backup") from None
+        raise SettingsError(f"{path} is no whole database: {wrong}; take another") from None
     if unknown:
         raise SettingsError(f"{path} was made by a later version, which knows {unknown[0]}: install that version")
 
 
 def make_servable(copy: Path) -> None:
     """Take from a copy the mark by which a store refuses to be opened on it."""
-    with translated(), closing(_connect(copy, "rw")) as database:
-        database.execute("PRAGMA application_id = 0")
+    _set_application(copy, 0)
 
 
-def put_in_place(copy: Path, database: Path) -> bool:
-    """Write a copy over a database in one step; return whether processes that have it open go right on.
+def write_over(copy: Path, database: Path) -> None:
+    """Write a copy over a database that may be in use, in one step, after which other processes go right on.
 
-    They do not where it is missing, or so damaged that SQLite takes it for none: then the copy's file takes
-    its place. Raises StoreUnavailable, after which the database is as it was.
+    Raises StoreUnavailable, after which the database is as it was.
     """
-    try:
-        with translated(), closing(_connect(copy, "ro")) as source, closing(_connect(database, "rw")) as live:
-            demand_durable(live)
-            source.backup(live, pages=-1, progress=_patient())
-        return True
-    except StoreBusy:
-        raise
-    except StoreUnavailable:
-        if _opens(database):
-            raise
-    for left in ("-journal", "-wal", "-shm"):  # of the damaged one: SQLite would take them for the copy's
+    with translated(), closing(_connect(copy, "ro")) as source, closing(_connect(database, "rw")) as live:
+        demand_durable(live)
+        source.backup(live, pages=-1, progress=_patient())
+
+
+def put_in_place(copy: Path, database: Path) -> None:
+    """Put a copy's file in the place of a database; processes that have that one open refuse until they start again.
+
+    For one that is missing, damaged, or went back: other processes may have pages of it in memory under a
+    change count to which it would come once more.
+    """
+    for left in ("-journal", "-wal", "-shm"):  # SQLite would take them for the copy's
         database.with_name(database.name + left).unlink(missing_ok=True)
     _sync(copy)
     copy.replace(database)
     _sync(database.parent)
-    return False
 
 
-def _opens(database: Path) -> bool:
-    """Whether SQLite takes a file for a database, however damaged further on."""
-    if not database.is_file():
-        return False
-    try:
-        with closing(_connect(database, "rw")) as connection:
-            connection.execute("PRAGMA journal_mode").fetchone()
-        return True
-    except sqlite3.OperationalError:
-        return True
-    except sqlite3.DatabaseError:
-        return False
+def _set_application(copy: Path, number: int) -> None:
+    with translated(), closing(_connect(copy, "rw")) as database:
+        database.execute(f"PRAGMA application_id = {number}")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

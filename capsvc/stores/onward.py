@@ -17,6 +17,8 @@ class Onward:
     def demand(self, revision: int, seen: int) -> None:
         """Raise StoreUnavailable where a revision is lower than what had been seen before it was read."""
         if revision < seen:
-            raise StoreUnavailable(f"the database went back from revision {seen} to {revision}: run `capsvc recover`")
+            raise StoreUnavailable(
+                f"the database went back from revision {seen} to {revision}: run `capsvc recover`, then start again"
+            )
         if revision > self.seen:
             self.seen = revision

@@ -71,7 +71,7 @@ class SQLiteStore:
         try:
             with self._connections.reading(patient=True) as connection:
                 if connection.execute("PRAGMA application_id").fetchone()[0] == BACKUP:
-                    raise SettingsError(f"{path} is a backup as it was written: run `capsvc restore {path}`")
+                    raise SettingsError(f"{path} is a backup as it was written: run `capsvc recover`")
                 MIGRATIONS.apply(Database(connection))
         except BaseException:
             self._connections.close()
@@ -263,6 +263,8 @@ class SQLiteStore:
         with self._connections.writing() as connection:
             self._onward.demand(revision(connection), self._onward.seen)
             yield connection
+            committed = revision(connection)
+        self._onward.demand(committed, 0)
 
     def close(self) -> None:
         self._connections.close()
