@@ -37,8 +37,13 @@ class Home:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Home:
         """Find the home (``CAPSVC_HOME``, else ``./var``) and read its settings. Raises SettingsError."""
-        path = Path(environment.get("CAPSVC_HOME") or DEFAULT_HOME).absolute()
+        path = cls.at(environment)
         return cls(path, load(path, environment))
+
+    @staticmethod
+    def at(environment: Mapping[str, str]) -> Path:
+        """Say where the home is."""
+        return Path(environment.get("CAPSVC_HOME") or DEFAULT_HOME).absolute()
 
     @property
     def shares(self) -> ShareFile:
@@ -69,6 +74,11 @@ class Home:
     def outcomes(self) -> Path:
         """The directory in which workers keep how their verifications ended."""
         return self.path / _OUTCOMES
+
+    @property
+    def replays(self) -> Path:
+        """The table of the replay guard, where it is on."""
+        return self.path / _REPLAYS
 
     @property
     def exists(self) -> bool:
@@ -131,7 +141,7 @@ class Home:
     def open_replays(self) -> Replays:
         """Open the table of the replay guard, or make it. Raises SettingsError, StoreUnavailable."""
         self.demand()
-        return Replays(self.path / _REPLAYS)
+        return Replays(self.replays)
 
     def write_private(self, path: Path, text: str) -> None:
         """Write a file that only its owner can read."""

@@ -10,6 +10,7 @@ import typer
 
 import capsvc
 from capsvc.cli import (
+    doctor,
     header,
     home,
     keys,
@@ -38,6 +39,7 @@ app.command()(home.verify)
 app.command()(restoration.backup)
 app.command()(restoration.restore)
 app.command()(restoration.recover)
+app.command()(doctor.doctor)
 app.command()(online.login)
 app.command()(online.renew)
 app.command()(online.salts)
