@@ -19,6 +19,10 @@ class StoreBusy(StoreUnavailable):
     """The store is locked for the moment; who can wait may ask again with patience."""
 
 
+class Unacknowledged(StoreUnavailable):
+    """A change may stand, but its high water could not be written; to ask for it again is safe."""
+
+
 class NotSeenYet(StoreUnavailable):
     """This node has not seen a revision that it was asked to have seen."""
 

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import header, home, keys, narrowing, offline, online, profiles, revocation, suggestion, users
+from capsvc.cli import (
+    doctor,
+    header,
+    home,
+    keys,
+    narrowing,
+    offline,
+    online,
+    profiles,
+    restoration,
+    revocation,
+    suggestion,
+    users,
+)
 from capsvc.cli.command import Commands
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
@@ -23,6 +36,10 @@ app = Commands(
 app.command()(home.init)
 app.command()(home.serve)
 app.command()(home.verify)
+app.command()(restoration.backup)
+app.command()(restoration.restore)
+app.command()(restoration.recover)
+app.command()(doctor.doctor)
 app.command()(online.login)
 app.command()(online.renew)
 app.command()(online.salts)

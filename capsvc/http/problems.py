@@ -20,6 +20,7 @@ from capsvc.errors import (
     StoreUnavailable,
     TicketError,
     TooBusy,
+    Unacknowledged,
     Unbound,
     UnknownUser,
 )
@@ -154,6 +155,8 @@ def _of_service(error: Exception) -> Problem:
     if isinstance(error, StoreUnavailable):
         told = isinstance(error, (StoreBusy, NotSeenYet))
         detail = str(error) if told else "Nothing was permitted or changed; the service's log says why."
+        if isinstance(error, Unacknowledged):
+            detail = "The change may stand or not: ask for it again. The service's log says why."
         return Problem(503, "store-unavailable", "The store cannot say", detail, {"Retry-After": "1"})
     if isinstance(error, SettingsError):
         detail = "Nothing was permitted or changed; the service's log says why."

@@ -11,7 +11,7 @@ then on. Users and issued names are never deleted, only nulled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,12 @@ ISSUED_NAMES = 1000
 """So many names a user can have issued; each is kept for ever."""
 
 DEFAULT_SALT_NAME = "default"
+
+PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
+"""The states of a key."""
+
+LEAP = 1_000_000
+"""So far a recovery raises the revision: more than anybody commits while it is prepared, or than was forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,15 @@ class StoredKey:
     share: bytes
     check: bytes
     changed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery did: its revision, how many salts it changed, which keys it retired again."""
+
+    revision: int
+    salts: int
+    retired: tuple[str, ...]
 
 
 class Store(Protocol):
@@ -169,6 +184,15 @@ class Store(Protocol):
 
     def set_key_states(self, states: dict[str, str], now: str) -> None:
         """Set the states of some keys in one transaction."""
+
+    def recover(self, above: int, retired: Collection[str], now: str) -> Recovery:
+        """Let nothing be used that was ever issued, in one transaction: for a database that went back.
+
+        Change every issued salt (null for who is disabled) under one revision, LEAP above the greater of
+        ``above`` and its own; retire the keys of these ids that it has; raise the ring count at least to the
+        revision, so that no process takes the ring for one that it knows. Nothing is lowered, the panic instant
+        neither. A million users do not stand in memory.
+        """
 
     def close(self) -> None:
         """Let go of the engine; the store is not used afterwards."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from secrets import token_bytes
 from typing import Any
 
 from capsvc.errors import CredentialsRefused, Refused, StoreUnavailable, UnknownUser
-from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, IssuedSalt, Reading, SaltName, User
+from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, LEAP, RETIRED, IssuedSalt, Reading, Recovery, SaltName, User
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX, Salts
 
@@ -149,3 +149,25 @@ def revoke_holders(connection: sqlite3.Connection, user: str, name: str, now: st
         changes |= new_salts(connection, user)
         connection.execute("DELETE FROM salts WHERE user = ? AND NOT issued", (user,))
     return change(connection, user, changes, now)
+
+
+def recover(connection: sqlite3.Connection, above: int, retired: Collection[str], now: str) -> Recovery:
+    """Do what :meth:`capsvc.stores.Store.recover` says."""
+    raised = max(revision(connection), above) + LEAP
+    connection.execute("UPDATE state SET revision = ?, ring = max(ring + 1, ?)", (raised, raised))
+    # SQLite's own random numbers are not made for secrets.
+    connection.create_function("fresh_salt", 0, lambda: token_bytes(SALT_BYTES))
+    salts = connection.execute(
+        "UPDATE salts SET changed = ?, salt = CASE WHEN user IN (SELECT name FROM users WHERE NOT disabled)"
+        " THEN fresh_salt() END WHERE issued",
+        (now,),
+    ).rowcount
+    connection.execute("INSERT INTO changes SELECT ?, user, name, salt, ? FROM salts WHERE issued", (raised, now))
+    again = [
+        key_id
+        for key_id in sorted(retired)
+        if connection.execute(
+            "UPDATE keys SET state = ?, changed = ? WHERE id = ? AND state != ?", (RETIRED, now, key_id, RETIRED)
+        ).rowcount
+    ]
+    return Recovery(raised, salts, tuple(again))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
 
@@ -14,10 +16,12 @@ from capsvc.stores import (
     IssuedSalt,
     NewUser,
     Reading,
+    Recovery,
     SaltName,
     StoredKey,
     User,
 )
+from capsvc.stores.backup import BACKUP
 from capsvc.stores.column import (
     as_salt_name,
     as_user,
@@ -30,6 +34,7 @@ from capsvc.stores.column import (
     look_at_all,
     lost,
     next_revision,
+    recover,
     revision,
     revoke_holders,
     state,
@@ -37,6 +42,7 @@ from capsvc.stores.column import (
 )
 from capsvc.stores.connection import Connections
 from capsvc.stores.migrations import MIGRATIONS
+from capsvc.stores.onward import Onward
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX
@@ -60,9 +66,12 @@ class SQLiteStore:
         if not path.is_file():
             raise SettingsError(f"there is no database {path}: run `capsvc init` first")
         self._readings = Readings(remembered)
+        self._onward = Onward()
         self._connections = Connections(path)
         try:
             with self._connections.reading(patient=True) as connection:
+                if connection.execute("PRAGMA application_id").fetchone()[0] == BACKUP:
+                    raise SettingsError(f"{path} is a backup as it was written: run `capsvc recover`")
                 MIGRATIONS.apply(Database(connection))
         except BaseException:
             self._connections.close()
@@ -83,15 +92,21 @@ class SQLiteStore:
         if found is not None:
             return found
         if not self._readings.are_kept(mark):
+            seen = self._onward.seen
             with self._connections.reading(patient) as connection:
-                return look(connection, user, names)
+                reading = look(connection, user, names)
+            self._onward.demand(reading.revision, seen)
+            return reading
+        seen = self._onward.seen
         with self._connections.snapshot(patient) as connection:
             # The mark is read after the rows and inside their transaction: only then is it theirs.
             whole = look_at_all(connection, user, FEW_ROWS)
             if whole is not None:
+                self._onward.demand(whole.revision, seen)
                 self._readings.keep_column(self._connections.mark(), user, whole)
                 return whole
             reading = look(connection, user, names)
+            self._onward.demand(reading.revision, seen)
             self._readings.keep_look(self._connections.mark(), user, names, reading)
             return reading
 
@@ -105,7 +120,7 @@ class SQLiteStore:
             found = issuable(connection, user, name, password)
         if found.salt:
             return found
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             found = issuable(connection, user, name, password)
             if not found.salt:
                 demand_room(connection, user)
@@ -114,12 +129,12 @@ class SQLiteStore:
         return found
 
     def replace_hash(self, user: str, old: str, new: str) -> None:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             connection.execute("UPDATE users SET password = ? WHERE name = ? AND password = ?", (new, user, old))
 
     def add_users(self, users: Iterable[NewUser], now: str) -> list[str]:
         taken = []
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             revision = 0
             for user in users:
                 row = (user.name, user.password, " ".join(sorted(set(user.audiences))), now)
@@ -152,7 +167,7 @@ class SQLiteStore:
             return [as_salt_name(row) for row in rows]
 
     def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             demand_user(connection, user)
             wanted = (password, user, current, current)
             changed = connection.execute(
@@ -171,7 +186,7 @@ class SQLiteStore:
     def change_user(
         self, user: str, now: str, *, disabled: bool | None, audiences: Sequence[str] | None, password: str | None
     ) -> int:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             known = demand_user(connection, user)
             wanted: dict[str, object] = {} if password is None else {"password": password}
             if audiences is not None and known["audiences"] != " ".join(sorted(set(audiences))):
@@ -184,7 +199,7 @@ class SQLiteStore:
             return change_all(connection, user, now)
 
     def revoke_name(self, user: str, name: str, now: str) -> int:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             disabled = demand_user(connection, user)["disabled"]
             row = connection.execute("SELECT issued FROM salts WHERE user = ? AND name = ?", (user, name)).fetchone()
             if row and row[0]:
@@ -195,12 +210,12 @@ class SQLiteStore:
         return self.revoke_name(user, NONCE_PREFIX + nonce, now)
 
     def revoke_all(self, user: str, now: str) -> int:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             demand_user(connection, user)
             return change_all(connection, user, now)
 
     def panic(self, before: str) -> int:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             if state(connection, "panic") >= before:
                 return revision(connection)
             connection.execute("UPDATE state SET panic = ?", (before,))
@@ -211,7 +226,7 @@ class SQLiteStore:
             return revision(connection)
 
     def longest(self, lifetime: int) -> int:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             connection.execute("UPDATE state SET longest = max(longest, ?)", (lifetime,))
             return int(state(connection, "longest"))
 
@@ -225,7 +240,7 @@ class SQLiteStore:
         return rows[0][0], [StoredKey(*row[1:]) for row in rows if row[1] is not None]
 
     def add_key(self, key: StoredKey) -> None:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             if connection.execute("SELECT 1 FROM keys WHERE id = ?", (key.key_id,)).fetchone():
                 raise Refused(f"the key id {key.key_id} was used before")
             row = (key.key_id, key.state, key.share, key.check, key.changed)
@@ -233,10 +248,23 @@ class SQLiteStore:
             connection.execute("UPDATE state SET ring = ring + 1")
 
     def set_key_states(self, states: dict[str, str], now: str) -> None:
-        with self._connections.writing() as connection:
+        with self._writing() as connection:
             for key_id, state in states.items():
                 connection.execute("UPDATE keys SET state = ?, changed = ? WHERE id = ?", (state, now, key_id))
             connection.execute("UPDATE state SET ring = ring + 1")
+
+    def recover(self, above: int, retired: Collection[str], now: str) -> Recovery:
+        with self._connections.writing() as connection:
+            return recover(connection, above, retired, now)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Begin a transaction that writes. While it lasts nobody else commits, so that what was seen is not ahead."""
+        with self._connections.writing() as connection:
+            self._onward.demand(revision(connection), self._onward.seen)
+            yield connection
+            committed = revision(connection)
+        self._onward.demand(committed, 0)
 
     def close(self) -> None:
         self._connections.close()
