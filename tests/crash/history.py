@@ -7,7 +7,7 @@ dead, or never. Nothing else is assumed, so what is found broken is broken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 NAME, NONCE, ALL, EVERYONE, RETIRE = "name", "nonce", "all", "everyone", "retire"
@@ -76,6 +76,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that was looked up after the crash: what it may be, and what it is."""
+
+    what: str
+    possible: Sequence[object]
+    found: object
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """One round. ``dead`` are the tokens that were seen refused in earlier rounds, whose acts are not in this one.
 
@@ -87,6 +96,7 @@ class History:
     looks: Sequence[Look] = ()
     dead: Set[str] = frozenset()
     found: Mapping[str, bool] = field(default_factory=dict)
+    facts: Sequence[Fact] = ()
     revisions: tuple[int, int] = (0, 0)
 
 
@@ -100,6 +110,7 @@ def broken(history: History) -> list[str]:
         *_risen(history),
         *_lost(history, undone),
         *_gone_back(history),
+        *(f"{fact.what}: {fact.found}" for fact in history.facts if fact.found not in fact.possible),
     ]
 
 
@@ -153,8 +164,3 @@ def _gone_back(history: History) -> Iterator[str]:
     highest = max((act.revision for act in history.acts if act.acknowledged), default=0)
     if after < max(before, highest):
         yield f"the revision is {after}, and was {before} before, and {highest} was acknowledged"
-
-
-def refused(looks: Iterable[Look]) -> set[str]:
-    """The labels of the tokens that were refused."""
-    return {look.token.label for look in looks if not look.accepted}

@@ -19,6 +19,7 @@ from tests.crash.history import (
     PASSWORD,
     RETIRE,
     Act,
+    Fact,
     History,
     Look,
     Token,
@@ -68,7 +69,7 @@ class _Honest:
             self.looks.append(Look(token, token.label not in self.refused, began, next(self.moments)))
 
     def history(self) -> History:
-        return History(self.acts, self.looks, frozenset(), self.found, (0, self.revision))
+        return History(self.acts, self.looks, frozenset(), self.found, revisions=(0, self.revision))
 
 
 def _lived(seed: int, steps: int = 12) -> _Honest:
@@ -122,6 +123,7 @@ def _after(token: Token, accepted: bool, moment: int = 5) -> Look:
         (History([], [_after(TOKEN, True)], dead={"t"}), "t was refused, and was accepted afterwards"),
         (History([CUT_OFF], [_after(TOKEN, False), _after(TOKEN, True, 7)]), "t was refused, and was accepted afterw"),
         (History([ACKNOWLEDGED], revisions=(0, 6)), "the revision is 6, and was 0 before, and 7 was acknowledged"),
+        (History(facts=[Fact("users", [0, 20], 19)]), "users: 19"),
         (History(revisions=(9, 8)), "the revision is 8, and was 9 before"),
     ],
 )
@@ -137,6 +139,7 @@ def test_a_planted_lie_is_found_and_said(history: History, said: str) -> None:
         History([CUT_OFF], [_after(TOKEN, False), _after(OTHER, False)]),
         History([replace(ACKNOWLEDGED, began=1)], [_after(TOKEN, True)], revisions=(0, 7)),
         History([], [_after(TOKEN, False)], dead={"t"}),
+        History(facts=[Fact("users", [0, 20], 20)]),
     ],
 )
 def test_what_a_crash_may_leave_is_believed(history: History) -> None:
