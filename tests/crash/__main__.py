@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import sys
 import time
 
 from tests.capsvc.installation import quick_directory
-from tests.crash.machine import Machine
+from tests.crash.machine import CutOff, Machine
 from tests.crash.trial import Summary, Trial
 
 FORGETFUL_EACH = 5
@@ -21,14 +22,20 @@ WORKERS_EACH = 100
 
 
 def crash(kills: int, workers_killed: int, seed: int) -> Summary:
-    """Kill a service so many times, each fifth time with a loss of what was not synced; then workers, one at a time."""
+    """Kill a service so many times, each fifth time with a loss of what was not synced; then workers, one at a time.
+
+    Ends with the first promise that is broken, and says in the summary which it was.
+    """
     began = time.monotonic()
     with quick_directory() as directory, Machine(directory, seed) as machine:
         trial = Trial(machine, seed)
-        for number in range(kills):
-            trial.round(forgetful=number % FORGETFUL_EACH == FORGETFUL_EACH - 1)
-        trial.kill_workers(workers_killed)
-        trial.end()
+        try:
+            for number in range(kills):
+                trial.round(forgetful=number % FORGETFUL_EACH == FORGETFUL_EACH - 1)
+            trial.kill_workers(workers_killed)
+            trial.end()
+        except (AssertionError, CutOff, sqlite3.Error) as broken:
+            trial.summary.lost.append(f"after kill {trial.summary.kills}: {broken}")
     trial.summary.seconds = time.monotonic() - began
     return trial.summary
 

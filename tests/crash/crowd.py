@@ -14,7 +14,7 @@ from tests.crash.machine import Client
 from tests.crash.record import Answer, Held, Record, moment
 
 _USERS = 4
-_REMEMBERED = 80
+_REMEMBERED = 60
 
 
 @dataclass(eq=False, slots=True)

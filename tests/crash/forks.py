@@ -21,6 +21,7 @@ from typing import Self
 
 from capsvc.cli import main
 
+_REPOSITORY = Path(__file__).parents[2]
 _PATIENCE_SECONDS = 60.0
 _ENDED = "exit code"
 
@@ -31,7 +32,11 @@ class Command:
     def __init__(self, pid: int, output: Path) -> None:
         self.pid = pid
         self._output = output
-        self._dying: list[int] = []
+        try:
+            self._descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:  # it has ended by now, and its number may be another's
+            self._descriptor = -1
+        self._others: list[int] = []
 
     def children(self) -> list[int]:
         """The processes that it has begun and that are still there."""
@@ -42,19 +47,20 @@ class Command:
 
     def kill(self) -> None:
         """Kill it with all its processes, at this instant."""
-        for pid in (self.pid, *self.children()):
+        if self._descriptor < 0 or _is_dead(self._descriptor):
+            return
+        for pid in self.children():
             with suppress(ProcessLookupError):
-                self._dying.append(os.pidfd_open(pid))
+                self._others.append(os.pidfd_open(pid))
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self) -> None:
-        """Wait until it is dead."""
-        if not self._dying:
-            with suppress(ProcessLookupError):
-                self._dying.append(os.pidfd_open(self.pid))
-        while self._dying:
-            wait_for(self._dying.pop())
+        """Wait until it is dead, and whatever was killed with it."""
+        for descriptor in (self._descriptor, *self._others):
+            if descriptor >= 0:
+                wait_for(descriptor)
+        self._descriptor, self._others = -1, []
 
     def has_ended(self) -> bool:
         """Whether it ended by itself."""
@@ -65,25 +71,24 @@ class Command:
         return self._output.read_text("utf-8", "replace")
 
     def answer(self) -> dict[str, object] | None:
-        """What a command with ``--json`` answered, if it ended well; None if nothing was acknowledged."""
-        told, ended, code = self.said().rpartition(_ENDED)
-        if not ended or code.strip() != "0":
+        """What a command with ``--json`` answered; None if nothing was acknowledged."""
+        try:
+            answer: dict[str, object] = json.loads(self.said().partition(_ENDED)[0])
+        except ValueError:
             return None
-        answer: dict[str, object] = json.loads(told)
         return answer
-
-    def refused(self) -> bool:
-        """Whether it ended by itself and said that it did nothing."""
-        _, ended, code = self.said().rpartition(_ENDED)
-        return bool(ended) and code.strip() != "0"
 
 
 def wait_for(descriptor: int) -> None:
     """Wait until the process of a descriptor is dead, and close the descriptor."""
+    assert _is_dead(descriptor, _PATIENCE_SECONDS), "a process does not end"
+    os.close(descriptor)
+
+
+def _is_dead(descriptor: int, patience_seconds: float = 0.0) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    assert poll.poll(_PATIENCE_SECONDS * 1000), "a process does not end"
-    os.close(descriptor)
+    return bool(poll.poll(patience_seconds * 1000))
 
 
 class Forks:
@@ -96,7 +101,7 @@ class Forks:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], env=self._environment, text=True, bufsize=1,
+            [sys.executable, "-m", __name__], env=self._environment, text=True, bufsize=1, cwd=_REPOSITORY,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         return self

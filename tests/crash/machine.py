@@ -46,10 +46,10 @@ class Client:
             answer = self._connection.getresponse()
             return answer.status, json.loads(answer.read())
         except ConnectionRefusedError:
-            raise Gone from None
+            raise Gone("nobody listens") from None
         except (OSError, http.client.HTTPException, ValueError):
             self._connection.close()
-            raise CutOff from None
+            raise CutOff(f"{method} {path} was not answered") from None
 
     def close(self) -> None:
         """Close the connection."""
@@ -62,6 +62,7 @@ class Machine:
     def __init__(self, directory: Path, seed: int) -> None:
         self.home = directory / "home"
         self.port = 0
+        self.workers = 1
         self._directory = directory
         self._random = Random(seed)
         self._running: list[Command] = []
@@ -100,7 +101,7 @@ class Machine:
             self.log.mkdir()
             self._disk = Disk(self.home)
         self._service = self.run("serve", "--port", "0", "--workers", str(workers))
-        self._workers = workers
+        self.workers = workers
 
     def run(self, *arguments: str) -> Command:
         """Begin a command, which a crash kills."""
@@ -117,7 +118,7 @@ class Machine:
             assert time.monotonic() < deadline, f"the service does not start: {self._service.said()}"
             time.sleep(0.002)
         self.port = int(address.read_text().rpartition(":")[2])
-        while self._workers > 1 and len(self._serving_workers()) < self._workers:
+        while self.workers > 1 and len(self._serving_workers()) < self.workers:
             assert time.monotonic() < deadline, f"a worker is not replaced: {self._service.said()}"
             time.sleep(0.02)
 

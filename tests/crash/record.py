@@ -80,7 +80,7 @@ class Record:
         finally:
             self.tally(kind, status < 300)
         if status >= 500:
-            raise CutOff
+            raise CutOff(f"{kind} was answered {status}: {answer}")
         return status, answer
 
     def act(self, kind: str, user: str, target: str, question: Callable[[], Answer]) -> Act | None:
