@@ -18,7 +18,6 @@ from tests.crash.record import Record
 _HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uJJvqyJtqKwbKQ6r/ckHOQeDYEZdmL5rAYTsRpSa3lw"
 _IMPORTED = 20
 PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
-_NAMES = {RETIRED: "retire", SIGNING: "promote"}
 
 Ring = dict[str, str]
 """The states of keys by id, in the order in which they were added."""
@@ -89,8 +88,10 @@ class KeyChange:
             return []
         answer = self._command.answer()
         self.record.tally(f"keys {self._kind}", answer is not None)
-        if self._act:
-            self.record.cut_off(self._act) if answer is None else self.record.acknowledge(self._act)
+        if self._act and answer:
+            self.record.acknowledge(self._act)
+        elif self._act:
+            self.record.cut_off(self._act)
         states = list(self._before.values())
         steps = self._steps(states)
         found = [state for (state,) in store.execute("SELECT state FROM keys ORDER BY position")]
