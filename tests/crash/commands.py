@@ -16,7 +16,7 @@ from tests.crash.machine import Machine
 from tests.crash.record import Record
 
 _HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uJJvqyJtqKwbKQ6r/ckHOQeDYEZdmL5rAYTsRpSa3lw"
-_IMPORTED = 20
+_IMPORTED = 100
 PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
 
 Ring = dict[str, str]

@@ -6,6 +6,7 @@ forked process is a real one: its own process group, the console script's ``main
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
@@ -24,6 +25,7 @@ from capsvc.cli import main
 _REPOSITORY = Path(__file__).parents[2]
 _PATIENCE_SECONDS = 60.0
 _ENDED = "exit code"
+_SIGNAL_AT_PARENTS_DEATH = 1
 
 
 class Command:
@@ -139,6 +141,7 @@ def _fork(arguments: Sequence[str], output: str, environment: Mapping[str, str])
         os.close(ready)
         return pid
     os.setsid()
+    ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL)  # a test that is broken off leaves no service
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.update(environment)
     nothing, said = os.open(os.devnull, os.O_RDONLY), os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
