@@ -80,7 +80,8 @@ class Trial:
         self.hold_to_its_word()
         self._crowd_is_ready()
         visitors = Visitors(self._crowd, self._machine.port, self._random, panics=self._random.random() < _PANICS)
-        self._go_on(self._random.random() * _LIVES_SECONDS)
+        # A command writes little, so where that may be forgotten there is always one.
+        self._go_on(self._random.random() * _LIVES_SECONDS, beside=1.0 if forgetful else _IS_BESIDE)
         self._machine.crash()
         visitors.end()
 
@@ -161,13 +162,13 @@ class Trial:
         self._crowd.prepare(client)
         client.close()
 
-    def _go_on(self, seconds: float) -> None:
-        """Let the crowd go on for so long, and begin commands beside it."""
+    def _go_on(self, seconds: float, beside: float) -> None:
+        """Let the crowd go on for so long, and begin commands beside it, each with a probability."""
         end = time.monotonic() + seconds
         self._beside = [
             kind(self._random, self._machine, self._crowd.record)
             for kind in (Import, KeyChange)
-            if self._random.random() < _IS_BESIDE
+            if self._random.random() < beside
         ]
         moments = sorted(self._random.random() * seconds / 3 for _ in self._beside)
         for wait, command in zip(moments, self._beside, strict=True):
