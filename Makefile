@@ -5,9 +5,10 @@ VENV := .venv
 # Where a shell sets it, each of the many processes that the tests start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench crash compiler interop interop-packages browser-packages screenshots million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -16,7 +17,7 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages)
+test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages compiler)
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
 	$(BIN)/pytest -n 2 --dist worksteal
 
@@ -35,11 +36,20 @@ bench: $(STAMP)
 		> /dev/null 2>&1 || echo "no apt here, or not root: C, Go and the load over HTTP are left out"
 	$(BIN)/python -m benchmarks --write
 
+# Kills the service a thousand times at random instants, two hundred of them with a disk that forgets what was not synced,
+# and prints what was tried and lost. Takes half an hour.
+KILLS ?= 1000
+crash: $(STAMP) compiler
+	@$(BIN)/python -m tests.crash --kills $(KILLS)
+
+# A C compiler, for the shim of tests/crash.
+compiler:
+	@command -v cc > /dev/null || { echo "installing gcc"; $(APT) update && \
+		$(APT) install -y --no-install-recommends gcc libc6-dev > /dev/null; }
+
 # Prints who minted, who narrowed and who verified, as a table.
 interop: $(STAMP) interop-packages
 	INTEROP_TABLE=true $(BIN)/pytest -q -n 2 --dist worksteal tests/interop
-
-APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
 # C, Go and JavaScript libraries for tests/interop. Does nothing where all are there.
 interop-packages:

@@ -144,8 +144,15 @@ class Home:
         return Replays(self.replays)
 
     def write_private(self, path: Path, text: str) -> None:
-        """Write a file that only its owner can read."""
+        """Write a file that only its owner can read, durably: nobody knows the first password but this file."""
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

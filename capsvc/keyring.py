@@ -111,13 +111,29 @@ class KeyRing:
 def add(store: Store, shares: ShareFile, now: str) -> str:
     """Add a random pending key and return its id: its file share first, so that no stored key lacks one."""
     with shares.locked():
-        _, stored = store.keys()
-        halves = shares.read() if shares.path.exists() or stored else {}
-        used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
-        key_id = f"k{max(used, default=0) + 1}"
-        secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
-        shares.write({**halves, key_id: half})
-        store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
+        return _add(store, shares, now)
+
+
+def rotate(store: Store, shares: ShareFile, now: str) -> str:
+    """Add a key and let it sign at once; return its id. For services that read this one file of shares.
+
+    Whoever is killed in between leaves a share, or a pending key, that signs nothing; the next rotation
+    makes another, since what lay there may have been seen.
+    """
+    with shares.locked():
+        key_id = _add(store, shares, now)
+        promote(store, key_id, now)
+    return key_id
+
+
+def _add(store: Store, shares: ShareFile, now: str) -> str:
+    _, stored = store.keys()
+    halves = shares.read() if shares.path.exists() or stored else {}
+    used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
+    key_id = f"k{max(used, default=0) + 1}"
+    secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
+    shares.write({**halves, key_id: half})
+    store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
     return key_id
 
 

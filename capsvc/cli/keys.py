@@ -14,7 +14,10 @@ from capsvc.cli.arguments import AsJson
 from capsvc.cli.command import Commands
 from caveats import time_text
 
-app = Commands(help="The key ring: add a key everywhere, promote it, retire the old one.", no_args_is_help=True)
+app = Commands(
+    help="The key ring: rotate on one machine; on several, add a key everywhere and promote it; retire the old one.",
+    no_args_is_help=True,
+)
 
 
 @app.command(name="list")
@@ -42,6 +45,18 @@ def add(as_json: AsJson = False) -> None:
     key_id = keyring.add(home.open_store(), home.shares, _now())
     said = f"{key_id} is pending: copy {home.shares.path} to every node, then `capsvc keys promote {key_id}`"
     typer.echo(json.dumps({"key_id": key_id, "state": keyring.PENDING}) if as_json else said)
+
+
+@app.command()
+def rotate(as_json: AsJson = False) -> None:
+    """Add a key and let it sign at once, where one machine has all services of this home."""
+    from capsvc import keyring
+    from capsvc.home import Home
+
+    home = Home.of(os.environ)
+    key_id = keyring.rotate(home.open_store(), home.shares, _now())
+    said = f"{key_id} signs; back up {home.shares.path}"
+    typer.echo(json.dumps({"key_id": key_id, "state": keyring.SIGNING}) if as_json else said)
 
 
 @app.command()

@@ -40,6 +40,7 @@ def test_every_command_on_a_home_can_answer_in_json(tmp_path: Path) -> None:
     assert [each["user"] for each in answer("user", "list")] == ["admin", "bob", "carol"]
     assert answer("keys", "add") == {"key_id": "k2", "state": "pending"}
     assert answer("keys", "promote", "k2") == {"key_id": "k2", "state": "signing"}
+    assert answer("keys", "rotate") == {"key_id": "k3", "state": "signing"}
     assert answer("keys", "retire", "k1", "--leaked") == {"key_id": "k1", "state": "retired"}
 
 
