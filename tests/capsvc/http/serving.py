@@ -63,7 +63,7 @@ def now(later: float = 0) -> str:
 
 @dataclass(frozen=True)
 class Serving:
-    """One running service. ``log`` is the file that its stderr goes to."""
+    """One running service. ``log`` is the file that all its output goes to."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -164,7 +164,7 @@ def serving(home: Home, *arguments: str, **settings: str) -> Iterator[Serving]:
         process = subprocess.Popen(
             [*COMMAND, "serve", "--port", "0", *arguments],
             env=environment(home.path, settings),
-            stdout=subprocess.DEVNULL,
+            stdout=stderr,
             stderr=stderr,
         )
     try:
