@@ -66,7 +66,7 @@ class _NoDecoy(Passwords):
 
 def test_a_login_that_hashes_nothing_for_an_unknown_user_is_seen_each_time() -> None:
     with login(_NoDecoy) as prepare:
-        found = [measure("no decoy", prepare, 20, LOGIN_BAR) for _ in range(ATTEMPTS)]
+        found = [measure("no decoy", prepare, LOGINS, LOGIN_BAR) for _ in range(ATTEMPTS)]
     assert all(each.t > LOGIN_BAR for each in found), found
 
 

@@ -7,9 +7,10 @@ import re
 from base64 import b64encode
 from contextlib import closing
 from dataclasses import dataclass, field
-from subprocess import CompletedProcess
 from typing import Any
 from urllib.parse import parse_qsl
+
+from click.testing import Result
 
 from capsvc.keyring import KeyRing
 from capsvc.ticket_keys import PUBLIC, SHARED
@@ -119,16 +120,14 @@ class Watch:
             text = _GIVEN_IN_PAGES.sub("", text)
         self.read(where, f"{answer.request.url}\n{headers}\n{text}")
 
-    def command(self, done: CompletedProcess[str], gives: bool = False) -> CompletedProcess[str]:
-        """Keep what a command prints; where it is there to print a token or a header, that is a secret."""
-        where = f"capsvc {done.args[1]}"
+    def command(self, name: str, done: Result, gives: bool = False) -> str:
+        """Keep what a command prints, and return it; where it is there to print a token, that is a secret."""
+        where, printed = f"capsvc {name}", done.stdout.strip()
         if gives:
-            for token in re.findall(r"[A-Za-z0-9_-]{100,}", done.stdout):
-                self.hide_token(f"what `{where}` prints", token)
-            self.read(where, done.stderr)
-        else:
-            self.read(where, done.stdout + done.stderr)
-        return done
+            assert done.exit_code == 0, done.exception
+            self.hide_token(f"what `{where}` prints", printed)
+        self.read(where, f"{'' if gives else printed}\n{done.stderr}\n{done.exception}")
+        return printed
 
     def found(self) -> list[str]:
         """Name every secret that was read, and where; each place once."""
