@@ -47,6 +47,14 @@ class TooBusy(CapsvcError):
         self.retry_after = retry_after
 
 
+class TooMany(CapsvcError):
+    """Something was done too often from one place. ``what`` names it, ``retry_after`` is in seconds."""
+
+    def __init__(self, what: str, retry_after: int) -> None:
+        super().__init__(f"too many {what} from here; try again in {retry_after} seconds")
+        self.retry_after = retry_after
+
+
 class Unbound(CapsvcError):
     """The capability is proven, but not bound to one request, or not for so short a time as the guard demands."""
 

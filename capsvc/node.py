@@ -49,6 +49,9 @@ class Verdict(NamedTuple):
     revision: int
 
 
+_AUDIENCES = 1024
+"""So many are remembered, each with what was proven for it."""
+
 _new = tuple.__new__  # past the argument handling of NamedTuple, half of its cost: there is one a request
 
 
@@ -185,6 +188,8 @@ class _Verifiers(dict[str | None, Verifier]):
         self._keys, self._longest, self._limits = keys, longest, limits
 
     def __missing__(self, audience: str | None) -> Verifier:
+        if len(self) >= _AUDIENCES:  # who asks to have a token taken back can name any
+            self.clear()
         self[audience] = Verifier(self._keys.__getitem__, audience, self._longest, self._limits)
         return self[audience]
 
@@ -203,6 +208,8 @@ class _RootKeys(dict[KeyName, bytes]):
         root_key = self._ring.root_key(name)
         if root_key is None:
             raise _UnknownKey
+        if len(self) >= _AUDIENCES:
+            self.clear()
         self[name] = root_key
         return root_key
 

@@ -74,6 +74,21 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     argon2_time: Annotated[int, msgspec.Meta(ge=_OWASP_TIME, le=100)] = _OWASP_TIME
     argon2_parallelism: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
 
+    rate_window: Annotated[int, msgspec.Meta(ge=1, le=_DAY)] = 900
+    """Over how many seconds the four below are counted; with several workers each has its share."""
+
+    wrong_passwords: Count = 20
+    """How often the password of one user may be wrong from one address (of IPv6, from one /64)."""
+
+    wrong_passwords_by_user: Count = 200
+    """How often from everywhere together, before each address has but three tries for that user."""
+
+    wrong_passwords_by_network: Count = 200
+    """How often from one address, for all users together."""
+
+    leak_reports: Count = 100
+    """How many tokens may be reported as leaked from one address."""
+
     token_characters: Count = 8192
     header_characters: Count = 16384
     caveats: Count = 64

@@ -11,7 +11,7 @@ from capsvc.console.logins import without_sessions
 from capsvc.console.pages import page, see
 from capsvc.console.revisions import acknowledged, see_revision
 from capsvc.console.sessions import MINE, SALT_NAME, Session, Sessions
-from capsvc.errors import Refused, TooBusy
+from capsvc.errors import Refused, TooBusy, TooMany
 from capsvc.http.problems import HTTPProblem, Problem, bad_request, problem_of
 from capsvc.http.service import Service
 from capsvc.http.tokens import Login, Tokens
@@ -29,7 +29,7 @@ _LIFETIMES = {
     90 * _DAY: "90 days",
 }
 _DIGITS = 12
-_EXPECTED = (HTTPProblem, Refused, TooBusy)
+_EXPECTED = (HTTPProblem, Refused, TooBusy, TooMany)
 """What a form can do wrong: it is shown again, with a sentence."""
 _UNCONFIRMED = Problem(
     400, "unconfirmed", "Nothing was revoked", "Tick the box beside the button to say that you mean it."
@@ -60,7 +60,8 @@ class Mine:
         """``POST /mine/issue``: shows the macaroon in the answer itself, and nowhere else, ever."""
         session, fields = await self._forms.read(request, MINE)
         try:
-            token = await self._tokens.issue(_login(session.user, fields, self._service.node.vocabulary))
+            login = _login(session.user, fields, self._service.node.vocabulary)
+            token = await self._tokens.issue(login, self._service.address(request))
         except _EXPECTED as error:
             return await self._page(session, problem_of(error), fields)
         return page("issued", session=session, token=token)
@@ -94,7 +95,9 @@ class Mine:
             if new != fields.get("again", ""):
                 raise bad_request("The new password was not typed the same twice.")
             try:
-                revision = await self._service.authority.change_password(session.user, current, new)
+                revision = await self._service.authority.change_password(
+                    session.user, current, new, address=self._service.address(request)
+                )
             except ValueError as wrong:
                 raise bad_request(f"{wrong}.") from None
         except _EXPECTED as error:

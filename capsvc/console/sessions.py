@@ -22,12 +22,12 @@ from capsvc.http.facts import connection_facts
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.keyring import KeyRing
-from capsvc.names import ADMIN
+from capsvc.names import ADMIN, CONSOLE_SALT_NAME
 from capsvc.node import Presentation
 from caveats import MacaroonError, attenuate
 from caveats.encoding import encode_base64
 
-SALT_NAME = "console"
+SALT_NAME = CONSOLE_SALT_NAME
 _VALUE = re.compile(r"([1-9][0-9]{0,15})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]+)")
 _REFRESH_SECONDS = 60
 
@@ -80,9 +80,11 @@ class Sessions:
         self._idle = settings.console_idle
         self._refresh = min(_REFRESH_SECONDS, settings.console_idle // 4)
 
-    async def begin(self, realm: Realm, user: str, password: str) -> str:
-        """Check a password and return the ``Set-Cookie`` of a new session. Raises what a login raises."""
-        minted = await self._service.authority.log_in(user, password, realm.audience, SALT_NAME, self._lifetime)
+    async def begin(self, realm: Realm, user: str, password: str, address: str | None) -> str:
+        """Check a password from an address; return the ``Set-Cookie`` of a new session. Raises what a login raises."""
+        minted = await self._service.authority.log_in(
+            user, password, realm.audience, SALT_NAME, self._lifetime, address=address
+        )
         token = attenuate(minted.token, realm.narrowing, limits=self._service.settings.limits)
         self._service.log.info("login", user=minted.written.user, audience=realm.audience, salt=SALT_NAME)
         return await to_thread.run_sync(self._cookie, realm, minted.written.key_name.key_id, token)

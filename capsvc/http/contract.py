@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 import capsvc
 from capsvc.http.bodies import answer
+from capsvc.http.leaks import PATH as LEAKS
 from capsvc.http.routes import Route
 from capsvc.http.service import Service
 from capsvc.ticket_keys import PUBLIC, PrivateKey, PublicKey
@@ -28,7 +29,7 @@ _PROBLEMS = {
     409: "The name is taken",
     413: "The body is too large",
     415: "The body is not of the right type",
-    429: "Too many logins at once; `Retry-After` says when to come back",
+    429: "Too many at once, or too often from one address; `Retry-After` says when to come back",
     503: "The store cannot say",
 }
 
@@ -94,6 +95,7 @@ def _well_known(service: Service) -> dict[str, Any]:
             for name, type in service.node.vocabulary.items()
         },
         "token_pattern": token_pattern(service.location),
+        "leaks": LEAKS,
         "limits": {
             "token_characters": settings.token_characters,
             "header_characters": settings.header_characters,

@@ -86,7 +86,8 @@ class Revocations:
         """``POST /v1/password``: changes all of the user's salts too."""
         change = await read(request, PasswordChange, self._service.settings.body_bytes)
         user = self._service.verdict(request).capability.user
-        revision = await self._service.authority.change_password(user, change.current, change.new)
+        address = self._service.address(request)
+        revision = await self._service.authority.change_password(user, change.current, change.new, address=address)
         self._service.log.info("password changed", user=user, revision=revision)
         return answer(Revoked(revision))
 

@@ -10,12 +10,13 @@ from starlette.requests import Request
 
 from capsvc.authority import Authority
 from capsvc.home import Home
-from capsvc.http.facts import Proxies
+from capsvc.http.facts import Proxies, connection_facts
 from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
 from capsvc.outcomes import OutcomeFile
 from capsvc.passwords import HashingSlots, Passwords
+from capsvc.rates import Rates
 from capsvc.replay import ReplayGuard
 from capsvc.settings import Settings
 from capsvc.stores import Store
@@ -34,6 +35,7 @@ class Service:
     authority: Authority
     passwords: Passwords
     slots: HashingSlots
+    rates: Rates
     proxies: Proxies
     location: str
     log: FilteringBoundLogger
@@ -47,20 +49,27 @@ class Service:
         store = home.open_store()
         node = Node(store, home.shares, settings)
         node.ring().signing()
-        passwords, slots = Passwords(settings), HashingSlots(settings.workers)
+        passwords, slots, rates = Passwords(settings), HashingSlots(settings.workers), Rates(settings)
         location = settings.url or settings.address
-        authority = Authority(node, store, passwords, slots, location)
+        authority = Authority(node, store, passwords, slots, location, rates)
         proxies = Proxies.of(settings.trusted_proxies, settings.forwarded)
         guard = None
         if settings.replay_guard:
             guard = ReplayGuard(home.open_replays(), timedelta(seconds=settings.replay_window), settings.skew, node.now)
         outcomes = OutcomeFile(home.outcomes, node.outcomes)
-        return cls(settings, store, node, authority, passwords, slots, proxies, location, logger(), outcomes, guard)
+        return cls(
+            settings, store, node, authority, passwords, slots, rates, proxies, location, logger(), outcomes, guard
+        )
 
     def verdict(self, request: Request) -> Verdict:
         """Return what the middleware verified. Only guarded routes have one."""
         verdict: Verdict = request.scope[VERDICT]
         return verdict
+
+    def address(self, request: Request) -> str | None:
+        """Return where a request comes from, as its facts tell it; None where nobody can say. Raises a 400."""
+        address: str | None = connection_facts(request.scope, self.proxies)["ip"]
+        return address
 
     def write_outcomes(self) -> None:
         """Keep how verifications ended; where that fails, say so in the log and go on."""

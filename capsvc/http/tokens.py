@@ -82,14 +82,15 @@ class Tokens:
 
     async def log_in(self, request: Request) -> Response:
         """``POST /v1/tokens``."""
-        return answer(await self.issue(await read(request, Login, self._service.settings.body_bytes)), 201)
+        login = await read(request, Login, self._service.settings.body_bytes)
+        return answer(await self.issue(login, self._service.address(request)), 201)
 
-    async def issue(self, login: Login) -> Token:
-        """Mint what a login asks for. Raises what the one renderer of problems knows."""
+    async def issue(self, login: Login, address: str | None) -> Token:
+        """Mint what a login from an address asks for. Raises what the one renderer of problems knows."""
         appended = self._predicates(login.caveats)
         try:
             minted = await self._service.authority.log_in(
-                login.user, login.password, login.audience, login.salt, login.lifetime
+                login.user, login.password, login.audience, login.salt, login.lifetime, address=address
             )
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None

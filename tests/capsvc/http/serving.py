@@ -64,7 +64,7 @@ def now(later: float = 0) -> str:
 
 @dataclass(frozen=True)
 class Serving:
-    """One running service. ``log`` is the file that its stderr goes to."""
+    """One running service. ``log`` is the file that all its output goes to."""
 
     process: Fork
     url: str
@@ -162,7 +162,7 @@ def serving(home: Home, *arguments: str, **settings: str) -> Iterator[Serving]:
     home.address_file.unlink(missing_ok=True)
     log = home.path.parent / f"{home.path.name}-{next(_numbers)}.log"
     with log.open("wb") as stderr, Path(os.devnull).open("r+b") as nothing:
-        streams = nothing.fileno(), nothing.fileno(), stderr.fileno()
+        streams = nothing.fileno(), stderr.fileno(), stderr.fileno()
         arguments = ("serve", "--port", "0", *arguments)
         process = Fork(arguments, environment(home.path, settings), Path.cwd(), streams)
     try:

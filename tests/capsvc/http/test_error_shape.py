@@ -13,13 +13,14 @@ from caveats.wire import encode_text
 from tests.capsvc.http.secrets_held import SecretsHeld
 from tests.capsvc.http.serving import ADMIN, PASSWORD, PROBLEM, VERIFY, Serving, append, bearer, raw
 
-# Method, path, the audience that opens it, and a body that it takes. /v1/tokens is opened by a password.
+# Method, path, the audience that opens it, and a body that it takes. A password opens /v1/tokens, nothing /v1/leaks.
 OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("post", "/v1/tokens"): (None, {"user": "alice", "password": PASSWORD}),
     ("post", "/v1/tokens/renew"): (None, {"lifetime": 60}),
     ("post", "/v1/verify"): (VERIFY, {"token": "x", "request": {"method": "GET"}}),
     ("post", "/v1/introspect"): (VERIFY, None),  # their forms are in test_introspection.py
     ("post", "/v1/revoke"): (None, None),
+    ("post", "/v1/leaks"): (None, {"token": "x"}),
     ("get", "/v1/auth"): (None, None),
     ("get", "/v1/capability"): (None, None),
     ("get", "/v1/salts"): (None, None),
@@ -31,7 +32,8 @@ OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("get", "/v1/users/{user}"): (ADMIN, None),
     ("patch", "/v1/users/{user}"): (ADMIN, {"disabled": False}),
 }
-GUARDED = [each for each in OPERATIONS if each not in {("post", "/v1/tokens"), ("post", "/v1/revoke")}]
+OPEN = {("post", "/v1/tokens"), ("post", "/v1/revoke"), ("post", "/v1/leaks")}
+GUARDED = [each for each in OPERATIONS if each not in OPEN]
 WITH_BODY = [each for each, (_, body) in OPERATIONS.items() if body is not None]
 Operation = tuple[str, str]
 
