@@ -2,7 +2,8 @@
 
 ``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
 key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once), ``replays.db`` (what
-the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications ended, by minute).
+the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications ended, by minute),
+``metrics/`` (what each worker counts), ``audit.jsonl`` (the audit log).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capsvc import keyring
+from capsvc.audit import AuditFile
 from capsvc.errors import SettingsError
 from capsvc.settings import DEFAULT_HOME, Settings, load
 from capsvc.shares import ShareFile
@@ -21,7 +23,7 @@ from capsvc.stores.replays import Replays
 from capsvc.stores.sqlite import SQLiteStore
 
 _DATABASE, _SHARES, _ADDRESS, _FIRST_PASSWORD = "capsvc.db", "keys.json", "address", "first-password"
-_REPLAYS, _OUTCOMES = "replays.db", "outcomes"
+_REPLAYS, _OUTCOMES, _METRICS, _AUDIT = "replays.db", "outcomes", "metrics", "audit.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,16 @@ class Home:
     def outcomes(self) -> Path:
         """The directory in which workers keep how their verifications ended."""
         return self.path / _OUTCOMES
+
+    @property
+    def metrics(self) -> Path:
+        """The directory in which workers count."""
+        return self.path / _METRICS
+
+    @property
+    def audit(self) -> AuditFile:
+        """The audit log."""
+        return AuditFile(self.path / _AUDIT)
 
     @property
     def exists(self) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from caveats.memo import Tally
 from caveats.proven import Salts
 
 HOLDER_NAMES = 1000
@@ -24,6 +25,9 @@ ISSUED_NAMES = 1000
 """So many names a user can have issued; each is kept for ever."""
 
 DEFAULT_SALT_NAME = "default"
+
+FROM_MEMORY, ASKED = range(2)
+"""Where a store's tally counts readings that it remembered, and those that it asked its engine for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class StoredKey:
 
 class Store(Protocol):
     """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
+
+    tally: Tally
+    """Counts what :meth:`read` answers; who serves puts one here that others see."""
 
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
         """Look up at least the rows of some names of a user; with the panic instant, revision and ring count.
@@ -169,6 +176,9 @@ class Store(Protocol):
 
     def set_key_states(self, states: dict[str, str], now: str) -> None:
         """Set the states of some keys in one transaction."""
+
+    def demand_writable(self) -> None:
+        """Raise StoreUnavailable where nothing can be changed now. Changes nothing."""
 
     def close(self) -> None:
         """Let go of the engine; the store is not used afterwards."""

@@ -10,7 +10,9 @@ from sqlite_utils import Database
 
 from capsvc.errors import CredentialsRefused, Refused, SettingsError, UnknownUser
 from capsvc.stores import (
+    ASKED,
     DEFAULT_SALT_NAME,
+    FROM_MEMORY,
     IssuedSalt,
     NewUser,
     Reading,
@@ -38,6 +40,7 @@ from capsvc.stores.column import (
 from capsvc.stores.connection import Connections
 from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
+from caveats.memo import Tally
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX
 
@@ -60,6 +63,7 @@ class SQLiteStore:
         if not path.is_file():
             raise SettingsError(f"there is no database {path}: run `capsvc init` first")
         self._readings = Readings(remembered)
+        self.tally: Tally = [0, 0]
         self._connections = Connections(path)
         try:
             with self._connections.reading(patient=True) as connection:
@@ -81,7 +85,9 @@ class SQLiteStore:
         if found is None:
             found = self._readings.find(mark, user, names)
         if found is not None:
+            self.tally[FROM_MEMORY] += 1
             return found
+        self.tally[ASKED] += 1
         if not self._readings.are_kept(mark):
             with self._connections.reading(patient) as connection:
                 return look(connection, user, names)
@@ -237,6 +243,10 @@ class SQLiteStore:
             for key_id, state in states.items():
                 connection.execute("UPDATE keys SET state = ?, changed = ? WHERE id = ?", (state, now, key_id))
             connection.execute("UPDATE state SET ring = ring + 1")
+
+    def demand_writable(self) -> None:
+        with self._connections.writing():
+            pass
 
     def close(self) -> None:
         self._connections.close()
