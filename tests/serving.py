@@ -62,7 +62,7 @@ class Server:
 
     def __enter__(self) -> Self:
         if not (self.home / "capsvc.db").exists():
-            made = run(self.home, "init", environment=self._environment, command=self._command)
+            made = run(self.home, "init", "--if-missing", environment=self._environment, command=self._command)
             assert made.returncode == 0, made.stderr
         (self.home / "address").unlink(missing_ok=True)
         with self.log.open("wb") as log:

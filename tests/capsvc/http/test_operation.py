@@ -276,16 +276,18 @@ def test_without_a_key_that_can_be_put_together_the_service_is_not_ready(tmp_pat
 
 
 def test_while_a_service_finishes_what_it_began_nobody_is_told_that_it_is_ready(tmp_path: Path) -> None:
-    with serving(make_home(tmp_path / "home")) as service:
-        with socket.create_connection(("127.0.0.1", service.port), timeout=10) as slow:
-            slow.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
-            slow.sendall(b"Content-Length: 100\r\n\r\n{")
-            assert service.client.get("/readyz").status_code == 200
-            service.process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
-            assert service.process.poll() is None, "the slow request is waited for"
-            with pytest.raises(httpx2.HTTPError):
-                httpx2.get(f"{service.url}/readyz", timeout=2)
+    with (
+        serving(make_home(tmp_path / "home")) as service,
+        socket.create_connection(("127.0.0.1", service.port), timeout=10) as slow,
+    ):
+        slow.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        slow.sendall(b"Content-Length: 100\r\n\r\n{")
+        assert service.client.get("/readyz").status_code == 200
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert service.process.poll() is None, "the slow request is waited for"
+        with pytest.raises(httpx2.HTTPError):
+            httpx2.get(f"{service.url}/readyz", timeout=2)
 
 
 def test_what_the_server_itself_complains_of_is_a_line_of_json_too(watched: Serving) -> None:
@@ -299,4 +301,3 @@ def test_what_the_server_itself_complains_of_is_a_line_of_json_too(watched: Serv
     assert (lines[0]["level"], lines[0]["logger"]) == ("warning", "uvicorn.error")
     rest = [line for line in watched.stderr().splitlines() if line.strip() and not line.startswith("{")]
     assert not [line for line in rest if "Invalid" in line or "INFO" in line or "WARNING" in line]
-
