@@ -40,7 +40,9 @@ class ServerLogHandler(logging.Handler):
         """Write one record."""
         error = record.exc_info[1] if record.exc_info else None
         told: dict[str, Any] = {} if error is None else {"exception": told_error(error)}
-        logger().log(record.levelno, record.getMessage().strip(), logger=record.name, **told)
+        # One line of it: those that follow may describe the error in its own words.
+        event = record.getMessage().strip().partition("\n")[0]
+        logger().log(record.levelno, event, logger=record.name, **told)
 
 
 SERVER_LOGS: dict[str, Any] = {

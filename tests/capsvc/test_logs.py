@@ -53,6 +53,15 @@ def test_what_a_library_logs_is_one_line_of_json_without_the_words_of_the_error(
     assert SECRET not in line
 
 
+def test_what_a_library_says_on_further_lines_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.Logger("asyncio")
+    log.addHandler(ServerLogHandler())
+    log.error(f"Task exception was never retrieved\nfuture: <Task exception=KeyError('{SECRET}')>")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "Task exception was never retrieved"
+    assert SECRET not in line
+
+
 def test_the_servers_logs_are_configured_by_a_dictionary_that_names_our_handler() -> None:
     logging.config.DictConfigurator(SERVER_LOGS)
     assert SERVER_LOGS["handlers"]["capsvc"]["class"] == f"{ServerLogHandler.__module__}.{ServerLogHandler.__name__}"
