@@ -18,6 +18,8 @@ run: $(STAMP)
 	@$(BIN)/capsvc serve
 
 test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages compiler)
+	@test -z "$$CI" || command -v systemd-analyze > /dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends systemd; } > /dev/null
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
 	$(BIN)/pytest -n 2 --dist worksteal
 

@@ -8,6 +8,8 @@ from secrets import token_bytes
 
 from anyio import to_thread
 
+from capsvc.acts import API, Act, Presented
+from capsvc.counters import ACCEPTED, REFUSED
 from capsvc.errors import CredentialsRefused, Refused
 from capsvc.node import Node
 from capsvc.passwords import HashingSlots, Passwords
@@ -40,6 +42,17 @@ class Minted:
 
     token: str
     written: Written
+
+    def act(
+        self, act: str, via: str = API, *, narrowed: list[str] | None = None, presented: Presented | None = None
+    ) -> Act:
+        """Describe how it came to be, without its salt."""
+        written = self.written
+        return Act(
+            act=act, who=written.user, via=via, audience=written.key_name.audience, name=written.salt_name,
+            nonce=written.nonce, narrowed=narrowed or None, begins=written.not_before, ends=written.not_after,
+            presented=presented,
+        )  # fmt: skip
 
     @property
     def macaroon(self) -> Macaroon:
@@ -86,8 +99,14 @@ class Authority:
         """
         check_salt_name(salt_name)
         span = self._span(lifetime)
+        logins = self._node.counters.logins
         with self._rates.password_try(user, address):
-            issued = await self._slots.run(self._log_in, user, password, salt_name)
+            try:
+                issued = await self._slots.run(self._log_in, user, password, salt_name)
+            except CredentialsRefused:
+                logins[REFUSED] += 1
+                raise
+        logins[ACCEPTED] += 1
         if audience is not None and audience not in issued.audiences:
             raise Refused(f"{user} may not have macaroons for the audience {audience}")
         return await to_thread.run_sync(self._mint, user, audience, salt_name, issued, span)

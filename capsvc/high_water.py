@@ -104,6 +104,10 @@ class HighWater:
         finally:
             os.close(descriptor)
 
+    def demand_writable(self) -> None:
+        """Raise OSError where it cannot be opened to be written. Changes nothing."""
+        os.close(os.open(self.path, os.O_RDWR))
+
     def _newest(self, descriptor: int) -> Mark:
         found = [_mark(os.pread(descriptor, SLOT_BYTES, slot * SLOT_BYTES)) for slot in (0, 1)]
         marks = [mark for mark in found if mark is not None]

@@ -3,7 +3,8 @@
 ``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
 key ring), ``high-water`` (what a database that went back is held to), ``address`` (where ``serve`` listens),
 ``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last
-minute, where it is on), ``outcomes/`` (how verifications ended, by minute).
+minute, where it is on), ``outcomes/`` (how verifications ended, by minute), ``metrics/`` (what each worker
+counts), ``audit.jsonl`` (the audit log).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capsvc import keyring
+from capsvc.audit import AuditFile
 from capsvc.errors import SettingsError, StoreUnavailable
 from capsvc.high_water import HighWater, Mark
 from capsvc.settings import DEFAULT_HOME, Settings, load
@@ -24,7 +26,7 @@ from capsvc.stores.replays import Replays
 from capsvc.stores.sqlite import SQLiteStore
 
 _DATABASE, _SHARES, _ADDRESS, _FIRST_PASSWORD = "capsvc.db", "keys.json", "address", "first-password"
-_HIGH_WATER, _REPLAYS, _OUTCOMES = "high-water", "replays.db", "outcomes"
+_HIGH_WATER, _REPLAYS, _OUTCOMES, _METRICS, _AUDIT = "high-water", "replays.db", "outcomes", "metrics", "audit.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,16 @@ class Home:
     def replays(self) -> Path:
         """The table of the replay guard, where it is on."""
         return self.path / _REPLAYS
+
+    @property
+    def metrics(self) -> Path:
+        """The directory in which workers count."""
+        return self.path / _METRICS
+
+    @property
+    def audit(self) -> AuditFile:
+        """The audit log."""
+        return AuditFile(self.path / _AUDIT)
 
     @property
     def exists(self) -> bool:

@@ -11,12 +11,15 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from secrets import token_hex
+from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from capsvc.counters import HASHING_NS, RUNNING, WAITING, Counters, count_span
 from capsvc.errors import CredentialsRefused, TooBusy
 from capsvc.settings import Settings
 from caveats.encoding import HALF_CHARACTER
@@ -91,29 +94,38 @@ def check_phc(text: str) -> str:
 class HashingSlots:
     """Runs slow hashes on threads: one slot a core, shared among workers; nobody waits over a second."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, counters: Counters | None = None) -> None:
         self.count = max(1, len(os.sched_getaffinity(0)) // workers)
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
         self._free = asyncio.Semaphore(self.count)
         self._waiting = 0
+        counters = counters or Counters()
+        self._queue, self._turned_away, self._took = counters.queue, counters.turned_away, counters.hashing
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function on a slot and return what it returns. Raises TooBusy when none gets free in time."""
         if self._waiting >= _WAITING_PER_SLOT * self.count:
+            self._turned_away[0] += 1
             raise TooBusy(1)
         self._waiting += 1
+        self._queue[WAITING] += 1
         try:
             await asyncio.wait_for(self._free.acquire(), QUEUE_SECONDS)
         except TimeoutError:
+            self._turned_away[0] += 1
             raise TooBusy(1) from None
         finally:
             self._waiting -= 1
+            self._queue[WAITING] -= 1
+        self._queue[RUNNING] += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
-        running.add_done_callback(self._release)
+        running.add_done_callback(partial(self._release, perf_counter_ns()))
         return await asyncio.shield(running)  # a client that leaves does not free the slot: the thread does
 
-    def _release(self, done: asyncio.Future[Any]) -> None:
+    def _release(self, began: int, done: asyncio.Future[Any]) -> None:
         self._free.release()
+        self._queue[RUNNING] -= 1
+        count_span(self._took, HASHING_NS, perf_counter_ns() - began)
         if not done.cancelled():
             done.exception()  # looked at, so that asyncio does not report it where nobody waits any more
 

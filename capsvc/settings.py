@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     open_verify: bool = False
     """Whether anybody may ask ``/v1/verify``, without a capability for ``capsvc.verify``."""
 
+    access_log: bool = False
+    """Whether each request is a line in the log: its method, route, status and time, and nothing of its address."""
+
     replay_guard: bool = False
     """Whether the service's own guarded routes take request-bound copies alone, and each of them once."""
 

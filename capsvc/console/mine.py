@@ -6,6 +6,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import CONSOLE, PASSWORD, REVOKE, Act
 from capsvc.console.forms import Fields, Forms
 from capsvc.console.logins import without_sessions
 from capsvc.console.pages import page, see
@@ -61,7 +62,7 @@ class Mine:
         session, fields = await self._forms.read(request, MINE)
         try:
             login = _login(session.user, fields, self._service.node.vocabulary)
-            token = await self._tokens.issue(login, self._service.address(request))
+            token = await self._tokens.issue(login, self._service.address(request), CONSOLE)
         except _EXPECTED as error:
             return await self._page(session, problem_of(error), fields)
         return page("issued", session=session, token=token)
@@ -84,7 +85,7 @@ class Mine:
             return await self._page(session, _UNCONFIRMED)
         store, now = self._service.store, self._service.node.now()
         revision = await to_thread.run_sync(store.revoke_all, session.user, now)
-        self._service.log.info("revoked", user=session.user, name=None, nonce=None, revision=revision)
+        await self._service.recorded(_act(REVOKE, session.user, revision, all=True))
         return _ended("Everything that was issued to you is revoked, this session too.", revision)
 
     async def change_password(self, request: Request) -> Response:
@@ -102,7 +103,7 @@ class Mine:
                 raise bad_request(f"{wrong}.") from None
         except _EXPECTED as error:
             return await self._page(session, problem_of(error))
-        self._service.log.info("password changed", user=session.user, revision=revision)
+        await self._service.recorded(_act(PASSWORD, session.user, revision))
         return _ended("The password is changed, and everything issued before is revoked, this session too.", revision)
 
     def _revoke(self, user: str, fields: Fields) -> int:
@@ -118,7 +119,7 @@ class Mine:
                 revision = store.revoke_nonce(user, str(nonce), now)
         except (ValueError, PredicateError) as wrong:
             raise bad_request(f"{wrong}.") from None
-        self._service.log.info("revoked", user=user, name=name, nonce=nonce, revision=revision)
+        self._service.record(_act(REVOKE, user, revision, name=name, nonce=nonce))
         return revision
 
     async def _page(
@@ -157,6 +158,13 @@ def _login(user: str, fields: Fields, vocabulary: Vocabulary) -> Login:
             raise bad_request(f"Line {number} of the caveats is none: {wrong}.") from None
     caveats = [line for line in lines if line]
     return Login(user, fields.get("password", ""), fields.get("audience"), name, int(lifetime), caveats)
+
+
+def _act(
+    act: str, user: str, revision: int, *, name: str | None = None, nonce: str | None = None, all: bool = False
+) -> Act:
+    """Describe what a user did to what is hers."""
+    return Act(act=act, who=user, via=CONSOLE, whom=user, name=name, nonce=nonce, all=all, revision=revision)
 
 
 def _ended(sentence: str, revision: int) -> Response:

@@ -16,6 +16,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
+from capsvc.acts import CONSOLE, MINT, REVOKE, Act
 from capsvc.console.cookies import read_cookie, write_cookie
 from capsvc.hkdf import hkdf_sha256
 from capsvc.http.facts import connection_facts
@@ -86,7 +87,7 @@ class Sessions:
             user, password, realm.audience, SALT_NAME, self._lifetime, address=address
         )
         token = attenuate(minted.token, realm.narrowing, limits=self._service.settings.limits)
-        self._service.log.info("login", user=minted.written.user, audience=realm.audience, salt=SALT_NAME)
+        await self._service.recorded(minted.act(MINT, CONSOLE, narrowed=[realm.narrowing]))
         return await to_thread.run_sync(self._cookie, realm, minted.written.key_name.key_id, token)
 
     async def find(self, request: Request, realm: Realm) -> Session | None:
@@ -106,7 +107,7 @@ class Sessions:
     def end(self, user: str) -> int:
         """End every session of a user, in all her browsers, and return the revision."""
         revision = self._service.store.revoke_name(user, SALT_NAME, self._service.node.now())
-        self._service.log.info("logout", user=user, revision=revision)
+        self._service.record(Act(act=REVOKE, who=user, via=CONSOLE, whom=user, name=SALT_NAME, revision=revision))
         return revision
 
     def _prove(self, scope: Scope, realm: Realm, seen: int, mac: str, token: str) -> Session | None:

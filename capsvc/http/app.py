@@ -16,6 +16,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from capsvc import counters
 from capsvc.console.pages import refusal
 from capsvc.console.routes import is_for_people
 from capsvc.console.routes import routes as pages
@@ -25,7 +26,10 @@ from capsvc.http.auth import Auth
 from capsvc.http.contract import Contract
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.endpoint import Endpoint
+from capsvc.http.exchanges import Exchanges
+from capsvc.http.metrics import Metrics
 from capsvc.http.problems import HTTPProblem, Problem, problem_of
+from capsvc.http.readiness import Readiness
 from capsvc.http.routes import Route, routes
 from capsvc.http.service import Service
 from capsvc.middleware import CapabilityMiddleware
@@ -49,7 +53,8 @@ def application(service: Service) -> Starlette:
         StarletteRoute("/openapi.json", contract.openapi),
         StarletteRoute("/.well-known/capsvc", contract.well_known),
         StarletteRoute("/livez", contract.live),
-        StarletteRoute("/readyz", contract.ready),
+        StarletteRoute("/readyz", Readiness(service).show),
+        StarletteRoute("/metrics", Metrics(service).show),
         # Envoy asks with the method and, behind this, the path of whom it asks about.
         StarletteRoute("/v1/auth/{original:path}", Auth(service, "/v1/auth")),
     ]
@@ -58,6 +63,7 @@ def application(service: Service) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as beside:
             beside.start_soon(_keep_outcomes, service)
+            beside.start_soon(_keep_counts, service)
             yield
             beside.cancel_scope.cancel()
         service.write_outcomes()
@@ -65,6 +71,7 @@ def application(service: Service) -> Starlette:
 
     app = Dispatching(
         dict(_ahead(table, guarded)),
+        Exchanges(service.proxies, service.counters.answers, service.log if service.settings.access_log else None),
         routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={
@@ -85,6 +92,13 @@ async def _keep_outcomes(service: Service) -> None:
     while True:
         await anyio.sleep(WRITE_SECONDS)
         await to_thread.run_sync(service.write_outcomes)
+
+
+async def _keep_counts(service: Service) -> None:
+    """Show the other workers every second what this one counted, for as long as the service runs."""
+    while True:
+        await anyio.sleep(counters.WRITE_SECONDS)
+        service.write_counts()
 
 
 def _by_path(table: list[Route], guarded: Mapping[tuple[str, str], ASGIApp]) -> Iterator[StarletteRoute]:

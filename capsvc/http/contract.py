@@ -1,4 +1,4 @@
-"""What the service says about itself: contract, vocabulary, liveness, readiness."""
+"""What the service says about itself: contract, vocabulary, liveness."""
 
 from __future__ import annotations
 
@@ -64,11 +64,6 @@ class Contract:
     async def live(self, request: Request) -> Response:
         """``GET /livez``: the process answers."""
         return answer({"status": "live"})
-
-    async def ready(self, request: Request) -> Response:
-        """``GET /readyz``: the store answers and a key signs."""
-        await to_thread.run_sync(lambda: self._service.node.ring().signing())
-        return answer({"status": "ready"})
 
 
 def token_pattern(location: str) -> str:

@@ -7,6 +7,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import ANYBODY, LEAK_REPORT, REVOKE, Act
 from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.service import Service
 from capsvc.leaks import Leaks
@@ -39,7 +40,9 @@ class Reports:
         report = await read(request, Report, self._service.settings.body_bytes)
         taken = await to_thread.run_sync(self._leaks.take_back, report.token)
         if taken is not None:
-            self._service.log.warning(
-                "leak report", user=taken.user, name=taken.name, nonce=taken.nonce, revision=taken.revision
-            )
+            act = Act(
+                act=REVOKE, who=ANYBODY, via=LEAK_REPORT, whom=taken.user,
+                name=taken.name, nonce=taken.nonce, revision=taken.revision,
+            )  # fmt: skip
+            await self._service.recorded(act)
         return answer(Received(), 202)

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from caveats.memo import Tally
 from caveats.proven import Salts
 
 HOLDER_NAMES = 1000
@@ -30,6 +31,9 @@ PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retir
 
 LEAP = 1_000_000
 """So far a recovery raises the revision: more than anybody commits while it is prepared, or than was forgotten."""
+
+FROM_MEMORY, ASKED = range(2)
+"""Where a store's tally counts readings that it remembered, and those that it asked its engine for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ class Recovery:
 
 class Store(Protocol):
     """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
+
+    tally: Tally
+    """Counts what :meth:`read` answers; who serves puts one here that others see."""
 
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
         """Look up at least the rows of some names of a user; with the panic instant, revision and ring count.
@@ -193,6 +200,9 @@ class Store(Protocol):
         revision, so that no process takes the ring for one that it knows. Nothing is lowered, the panic instant
         neither. A million users do not stand in memory.
         """
+
+    def demand_writable(self) -> None:
+        """Raise StoreUnavailable where nothing can be changed now. Changes nothing."""
 
     def close(self) -> None:
         """Let go of the engine; the store is not used afterwards."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from capsvc.errors import SettingsError, Unacknowledged
+from capsvc.errors import SettingsError, StoreUnavailable, Unacknowledged
 from capsvc.high_water import HighWater, Mark
 from capsvc.stores import RETIRED, IssuedSalt, NewUser, Recovery, Store
+from caveats.memo import Tally
 
 
 class AcknowledgingStore:
@@ -86,6 +87,22 @@ class AcknowledgingStore:
         recovery = self._engine.recover(above, retired, now)
         self._record(recovery.revision, retired)
         return recovery
+
+    @property
+    def tally(self) -> Tally:
+        """The engine's."""
+        return self._engine.tally
+
+    @tally.setter
+    def tally(self, tally: Tally) -> None:
+        self._engine.tally = tally
+
+    def demand_writable(self) -> None:
+        self._engine.demand_writable()
+        try:
+            self._high_water.demand_writable()
+        except OSError as wrong:
+            raise StoreUnavailable(f"the high water cannot be written: {wrong.strerror}") from None
 
     def _demand_not_gone_back(self) -> tuple[int, list[str]]:
         keys = {key.key_id: key.state for key in self._engine.keys()[1]}

@@ -12,7 +12,9 @@ from sqlite_utils import Database
 
 from capsvc.errors import CredentialsRefused, Refused, SettingsError, UnknownUser
 from capsvc.stores import (
+    ASKED,
     DEFAULT_SALT_NAME,
+    FROM_MEMORY,
     IssuedSalt,
     NewUser,
     Reading,
@@ -44,6 +46,7 @@ from capsvc.stores.connection import Connections
 from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.onward import Onward
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
+from caveats.memo import Tally
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX
 
@@ -67,6 +70,7 @@ class SQLiteStore:
             raise SettingsError(f"there is no database {path}: run `capsvc init` first")
         self._readings = Readings(remembered)
         self._onward = Onward()
+        self.tally: Tally = [0, 0]
         self._connections = Connections(path)
         try:
             with self._connections.reading(patient=True) as connection:
@@ -90,7 +94,9 @@ class SQLiteStore:
         if found is None:
             found = self._readings.find(mark, user, names)
         if found is not None:
+            self.tally[FROM_MEMORY] += 1
             return found
+        self.tally[ASKED] += 1
         if not self._readings.are_kept(mark):
             seen = self._onward.seen
             with self._connections.reading(patient) as connection:
@@ -265,6 +271,10 @@ class SQLiteStore:
             yield connection
             committed = revision(connection)
         self._onward.demand(committed, 0)
+
+    def demand_writable(self) -> None:
+        with self._connections.writing():
+            pass
 
     def close(self) -> None:
         self._connections.close()

@@ -32,7 +32,7 @@ from tests.capsvc.http.serving import (
     service_key,
 )
 
-DESCRIBING = {"/openapi.json", "/.well-known/capsvc", "/livez", "/readyz"}
+DESCRIBING = {"/openapi.json", "/.well-known/capsvc", "/livez", "/readyz", "/metrics"}
 METHODS = {"get", "post", "patch", "put", "delete"}
 REPOSITORY = Path(__file__).parents[3]
 
