@@ -18,6 +18,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from capsvc.errors import CredentialsRefused, TooBusy
+from capsvc.process import yield_processor
 from capsvc.settings import Settings
 from caveats.encoding import HALF_CHARACTER
 
@@ -93,7 +94,7 @@ class HashingSlots:
 
     def __init__(self, workers: int = 1) -> None:
         self.count = max(1, len(os.sched_getaffinity(0)) // workers)
-        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
+        self._threads = ThreadPoolExecutor(self.count, "hashing", yield_processor)
         self._free = asyncio.Semaphore(self.count)
         self._waiting = 0
 

@@ -79,6 +79,7 @@ def serve(
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from capsvc import process
     from capsvc.home import Home
     from capsvc.http.app import application
     from capsvc.http.service import Service
@@ -88,6 +89,7 @@ def serve(
     home = Home.of(os.environ)
     home.demand()
     settings = home.settings
+    process.raise_descriptors()
     listening = _listen(settings.host, settings.port)
     os.environ["CAPSVC_PORT"] = str(listening.getsockname()[1])
     home = Home.of(os.environ)

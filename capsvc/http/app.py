@@ -16,6 +16,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from capsvc import process
 from capsvc.console.pages import refusal
 from capsvc.console.routes import is_for_people
 from capsvc.console.routes import routes as pages
@@ -36,7 +37,11 @@ _TITLES = {404: "There is no such route", 405: "The route does not have this met
 
 
 def create() -> Starlette:
-    """Make the application of the home that the environment names; for servers that take a factory."""
+    """Make the application of the home that the environment names; for servers that take a factory.
+
+    It hardens the process, for in each worker this comes first.
+    """
+    process.harden()
     return application(Service.of(Home.of(os.environ)))
 
 
