@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks flood wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -69,6 +69,10 @@ screenshots: $(STAMP) browser-packages
 notebooks: $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[notebooks]'
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+
+# What a flood of logins does to everybody else: a few minutes, on a machine that does nothing else.
+flood: $(STAMP)
+	$(BIN)/python -m benchmarks.flood
 
 million: $(STAMP)
 	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users

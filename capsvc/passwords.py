@@ -1,4 +1,4 @@
-"""Passwords: the one slow hash, Argon2id, run off the event loop and never more than there are cores.
+"""Passwords: the one slow hash, Argon2id, run off the event loop and never more often at once than there are cores.
 
 Parameters follow the OWASP Password Storage Cheat Sheet's minimum for Argon2id (19 MiB, two passes, one
 lane), which the settings can raise and not lower.
@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from capsvc.errors import CredentialsRefused, TooBusy
-from capsvc.process import yield_processor
+from capsvc.hasher import DistantHasher
 from capsvc.settings import Settings
 from caveats.encoding import HALF_CHARACTER
 
@@ -35,18 +35,21 @@ _PHC = re.compile(
 
 
 class Passwords:
-    """Hashes and verifies passwords. An unknown user costs what a known one does."""
+    """Hashes and verifies passwords. An unknown user costs what a known one does.
 
-    def __init__(self, settings: Settings) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=settings.argon2_time,
-            memory_cost=settings.argon2_memory_kib,
-            parallelism=settings.argon2_parallelism,
-            hash_len=32,
-            salt_len=16,
-            type=Type.ID,
-        )
-        self._decoy = self._hasher.hash(token_hex())
+    A ``hasher`` that hashes elsewhere is given by a service; a command hashes where it is.
+    """
+
+    def __init__(self, settings: Settings, hasher: Callable[..., PasswordHasher] = PasswordHasher) -> None:
+        parameters: dict[str, Any] = {
+            "time_cost": settings.argon2_time,
+            "memory_cost": settings.argon2_memory_kib,
+            "parallelism": settings.argon2_parallelism,
+            "hash_len": 32,
+            "salt_len": 16,
+        }
+        self._hasher = hasher(**parameters)
+        self._decoy = PasswordHasher(**parameters).hash(token_hex())
 
     def hash(self, password: str) -> str:
         """Hash a new password. Raises ValueError for one of a length that is not accepted."""
@@ -68,6 +71,11 @@ class Passwords:
     def strengthen(self, password: str) -> str:
         """Hash a password that was verified anew, whatever its length."""
         return self._hasher.hash(password)
+
+    def close(self) -> None:
+        """Let go of what hashes."""
+        if isinstance(self._hasher, DistantHasher):
+            self._hasher.close()
 
     def is_outdated(self, hash: str) -> bool:
         """Tell whether a hash was made with other parameters than today's."""
@@ -94,7 +102,7 @@ class HashingSlots:
 
     def __init__(self, workers: int = 1) -> None:
         self.count = max(1, len(os.sched_getaffinity(0)) // workers)
-        self._threads = ThreadPoolExecutor(self.count, "hashing", yield_processor)
+        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
         self._free = asyncio.Semaphore(self.count)
         self._waiting = 0
 

@@ -10,12 +10,11 @@ import ctypes
 import os
 import resource
 import sys
-import threading
 
 _PR_SET_DUMPABLE = 4
 """From ``linux/prctl.h``."""
 
-_NICEST = 19
+_NICER = 10
 
 
 def harden() -> None:
@@ -38,7 +37,6 @@ def raise_descriptors() -> int:
     return hard
 
 
-def yield_processor() -> None:
-    """Let this thread run when nothing else wants to: on Linux each thread has a priority of its own (sched(7))."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICEST)
+def step_back() -> None:
+    """Leave the processor to whoever else wants it, but for a tenth, so that nothing starves (sched(7))."""
+    os.nice(_NICER)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 
 from capsvc.authority import Authority
+from capsvc.hasher import DistantHasher
 from capsvc.home import Home
 from capsvc.http.facts import Proxies
 from capsvc.logs import logger
@@ -47,7 +48,7 @@ class Service:
         store = home.open_store()
         node = Node(store, home.shares, settings)
         node.ring().signing()
-        passwords, slots = Passwords(settings), HashingSlots(settings.workers)
+        passwords, slots = Passwords(settings, DistantHasher), HashingSlots(settings.workers)
         location = settings.url or settings.address
         authority = Authority(node, store, passwords, slots, location)
         proxies = Proxies.of(settings.trusted_proxies, settings.forwarded)
@@ -72,6 +73,7 @@ class Service:
     def close(self) -> None:
         """Let go of threads and store."""
         self.slots.close()
+        self.passwords.close()
         if self.replay_guard is not None:
             self.replay_guard.close()
         self.store.close()

@@ -23,10 +23,10 @@ def _limit(pid: int, name: str, which: str) -> str:
 
 
 def _workers(service: Serving) -> list[int]:
-    """The processes that answer: with several workers those, and multiprocessing's own beside them is not one."""
+    """The processes that answer: multiprocessing and hashing have some of their own beside them."""
     pid = service.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(each) for each in children if b"resource_tracker" not in Path(f"/proc/{each}/cmdline").read_bytes()]
+    return [int(each) for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
