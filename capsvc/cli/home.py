@@ -82,6 +82,7 @@ def serve(
     from capsvc import process
     from capsvc.home import Home
     from capsvc.http.app import application
+    from capsvc.http.connections import Connection
     from capsvc.http.service import Service
 
     given = {"CAPSVC_HOST": host, "CAPSVC_PORT": str(port) if port >= 0 else "", "CAPSVC_WORKERS": str(workers or "")}
@@ -98,6 +99,8 @@ def serve(
         "capsvc.http.app:create" if settings.workers > 1 else application(service),
         factory=settings.workers > 1,
         workers=settings.workers,
+        http=Connection,
+        timeout_keep_alive=settings.idle_seconds,
         proxy_headers=False,
         server_header=False,
         access_log=False,

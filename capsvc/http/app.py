@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -23,6 +24,7 @@ from capsvc.console.routes import routes as pages
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.auth import Auth
+from capsvc.http.connections import STATE, Connections
 from capsvc.http.contract import Contract
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.endpoint import Endpoint
@@ -60,10 +62,10 @@ def application(service: Service) -> Starlette:
     ]
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with anyio.create_task_group() as beside:
             beside.start_soon(_keep_outcomes, service)
-            yield
+            yield {STATE: Connections(service.settings)}
             beside.cancel_scope.cancel()
         service.write_outcomes()
         service.close()
