@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks flood wheel clean
+.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks flood soak wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -73,6 +73,10 @@ notebooks: $(STAMP)
 # What a flood of logins does to everybody else: a few minutes, on a machine that does nothing else.
 flood: $(STAMP)
 	$(BIN)/python -m benchmarks.flood
+
+# Ten minutes of everything at once, with revocations at random.
+soak: $(STAMP)
+	$(BIN)/python -m benchmarks.soak
 
 million: $(STAMP)
 	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users
