@@ -83,7 +83,7 @@ class Connection(HttpToolsProtocol):
     _head_bytes = 0
     _is_ending = False
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: BaseTransport) -> None:
         """Begin: the span of the first head begins now."""
         super().connection_made(cast(Any, transport))
         self._all: Connections = self.app_state[STATE]
