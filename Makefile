@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench crash compiler interop interop-packages browser-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench crash compiler flood soak interop interop-packages browser-packages screenshots million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -81,6 +81,14 @@ screenshots: $(STAMP) browser-packages
 notebooks: $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[notebooks]'
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+
+# What a flood of logins does to everybody else: a few minutes, on a machine that does nothing else.
+flood: $(STAMP)
+	$(BIN)/python -m benchmarks.flood
+
+# Ten minutes of everything at once, with revocations at random.
+soak: $(STAMP)
+	$(BIN)/python -m benchmarks.soak
 
 million: $(STAMP)
 	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users

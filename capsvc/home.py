@@ -10,6 +10,7 @@ counts), ``audit.jsonl`` (the audit log).
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,9 +113,11 @@ class Home:
         return store
 
     def demand(self) -> None:
-        """Raise SettingsError unless this home was initialised."""
+        """Raise SettingsError unless this home was initialised, and nobody else can change what is in it."""
         if not self.exists:
             raise SettingsError(f"there is no home at {self.path}: run `capsvc init`, or set CAPSVC_HOME")
+        if self.path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise SettingsError(f"others can write into the home {self.path}: chmod 700 it, and see what they changed")
 
     def open_store(self) -> Store:
         """Open the store. Raises StoreUnavailable where it does not open.

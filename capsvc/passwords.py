@@ -1,4 +1,4 @@
-"""Passwords: the one slow hash, Argon2id, run off the event loop and never more than there are cores.
+"""Passwords: the one slow hash, Argon2id, run off the event loop and never more often at once than there are cores.
 
 Parameters follow the OWASP Password Storage Cheat Sheet's minimum for Argon2id (19 MiB, two passes, one
 lane), which the settings can raise and not lower.
@@ -16,11 +16,12 @@ from secrets import token_hex
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from capsvc.counters import HASHING_NS, RUNNING, WAITING, Counters, count_span
 from capsvc.errors import CredentialsRefused, TooBusy
+from capsvc.hasher import DistantHasher
 from capsvc.settings import Settings
 from caveats.encoding import HALF_CHARACTER
 
@@ -37,18 +38,21 @@ _PHC = re.compile(
 
 
 class Passwords:
-    """Hashes and verifies passwords. An unknown user costs what a known one does."""
+    """Hashes and verifies passwords. An unknown user costs what a known one does.
 
-    def __init__(self, settings: Settings) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=settings.argon2_time,
-            memory_cost=settings.argon2_memory_kib,
-            parallelism=settings.argon2_parallelism,
-            hash_len=32,
-            salt_len=16,
-            type=Type.ID,
-        )
-        self._decoy = self._hasher.hash(token_hex())
+    A ``hasher`` that hashes elsewhere is given by a service; a command hashes where it is.
+    """
+
+    def __init__(self, settings: Settings, hasher: Callable[..., PasswordHasher] = PasswordHasher) -> None:
+        parameters: dict[str, Any] = {
+            "time_cost": settings.argon2_time,
+            "memory_cost": settings.argon2_memory_kib,
+            "parallelism": settings.argon2_parallelism,
+            "hash_len": 32,
+            "salt_len": 16,
+        }
+        self._hasher = hasher(**parameters)
+        self._decoy = PasswordHasher(**parameters).hash(token_hex())
 
     def hash(self, password: str) -> str:
         """Hash a new password. Raises ValueError for one of a length that is not accepted."""
@@ -70,6 +74,11 @@ class Passwords:
     def strengthen(self, password: str) -> str:
         """Hash a password that was verified anew, whatever its length."""
         return self._hasher.hash(password)
+
+    def close(self) -> None:
+        """Let go of what hashes."""
+        if isinstance(self._hasher, DistantHasher):
+            self._hasher.close()
 
     def is_outdated(self, hash: str) -> bool:
         """Tell whether a hash was made with other parameters than today's."""

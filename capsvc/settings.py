@@ -100,6 +100,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     body_bytes: Count = 65536
     """How large a JSON body of the service's own routes may be."""
 
+    connections: Count = 4096
+    """How many connections a worker has open at most; beyond that those that wait longest make way."""
+
+    head_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_000_000)] = 65536
+    head_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 10
+    body_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 30
+    send_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 30
+    """How long a client may take to send the head and the body of a request, and to take what was answered."""
+
+    idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
+    """How long a connection may stay open without a request."""
+
     vocabulary: dict[str, str] = {}
     """An application's own attributes: a name and one of text, tokens, path, number, network."""
 

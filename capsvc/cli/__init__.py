@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import capsvc
+from capsvc import process
 from capsvc.cli import (
     doctor,
     header,
@@ -79,6 +80,7 @@ def main() -> None:
         sys.exit("error: standard output is closed")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding cannot say
+    process.harden()  # most commands hold a token, a password or a key
     try:
         app()
     except (CapsvcError, MacaroonError) as error:

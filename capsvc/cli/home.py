@@ -81,8 +81,10 @@ def serve(
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from capsvc import process
     from capsvc.home import Home
     from capsvc.http.app import application
+    from capsvc.http.connections import Connection
     from capsvc.http.service import Service
     from capsvc.logs import SERVER_LOGS
 
@@ -91,6 +93,7 @@ def serve(
     home = Home.of(os.environ)
     home.demand()
     settings = home.settings
+    process.raise_descriptors()
     listening = _listen(settings.host, settings.port)
     os.environ["CAPSVC_PORT"] = str(listening.getsockname()[1])
     home = Home.of(os.environ)
@@ -99,6 +102,8 @@ def serve(
         "capsvc.http.app:create" if settings.workers > 1 else application(service),
         factory=settings.workers > 1,
         workers=settings.workers,
+        http=Connection,
+        timeout_keep_alive=settings.idle_seconds,
         proxy_headers=False,
         server_header=False,
         access_log=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -16,13 +17,14 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capsvc import counters
+from capsvc import counters, process
 from capsvc.console.pages import refusal
 from capsvc.console.routes import is_for_people
 from capsvc.console.routes import routes as pages
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.auth import Auth
+from capsvc.http.connections import STATE, Connections
 from capsvc.http.contract import Contract
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.endpoint import Endpoint
@@ -40,7 +42,11 @@ _TITLES = {404: "There is no such route", 405: "The route does not have this met
 
 
 def create() -> Starlette:
-    """Make the application of the home that the environment names; for servers that take a factory."""
+    """Make the application of the home that the environment names; for servers that take a factory.
+
+    It hardens the process, for in each worker this comes first.
+    """
+    process.harden()
     return application(Service.of(Home.of(os.environ)))
 
 
@@ -60,11 +66,11 @@ def application(service: Service) -> Starlette:
     ]
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with anyio.create_task_group() as beside:
             beside.start_soon(_keep_outcomes, service)
             beside.start_soon(_keep_counts, service)
-            yield
+            yield {STATE: Connections(service.settings)}
             beside.cancel_scope.cancel()
         service.write_outcomes()
         service.close()

@@ -14,6 +14,7 @@ from capsvc.acts import ACTS, Act
 from capsvc.audit import AuditFile
 from capsvc.authority import Authority
 from capsvc.counters import Counters
+from capsvc.hasher import DistantHasher
 from capsvc.home import Home
 from capsvc.http.facts import Proxies, connection_facts
 from capsvc.logs import logger
@@ -58,7 +59,7 @@ class Service:
         store.tally = counters.readings
         node = Node(store, home.shares, settings, counters=counters)
         node.ring().signing()
-        passwords, slots = Passwords(settings), HashingSlots(settings.workers, counters)
+        passwords, slots = Passwords(settings, DistantHasher), HashingSlots(settings.workers, counters)
         rates = Rates(settings)
         location = settings.url or settings.address
         authority = Authority(node, store, passwords, slots, location, rates)
@@ -118,6 +119,7 @@ class Service:
     def close(self) -> None:
         """Let go of threads and store."""
         self.slots.close()
+        self.passwords.close()
         if self.replay_guard is not None:
             self.replay_guard.close()
         self.store.close()
