@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages browser-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench fuzz interop interop-packages browser-packages screenshots million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -34,6 +34,11 @@ bench: $(STAMP)
 	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev wrk \
 		> /dev/null 2>&1 || echo "no apt here, or not root: C, Go and the load over HTTP are left out"
 	$(BIN)/python -m benchmarks --write
+
+# An hour of hostile input to whatever reads strangers' bytes; docs/hostile-input.md. FUZZ_SECONDS is another length.
+FUZZ_SECONDS ?= 3600
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 # Prints who minted, who narrowed and who verified, as a table.
 interop: $(STAMP) interop-packages
@@ -87,4 +92,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

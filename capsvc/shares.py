@@ -40,7 +40,7 @@ class ShareFile:
             raise SettingsError(f"the key file {self.path} can be read by others: chmod 600 it, then rotate its keys")
         try:
             shares = {str(key_id): decode_base64(share) for key_id, share in json.loads(text)["shares"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, DecodeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DecodeError):
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup") from None
         if not all(len(share) == SHARE_BYTES for share in shares.values()):
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup")
