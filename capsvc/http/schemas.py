@@ -1,7 +1,7 @@
 """What JSON Schema can say of bodies beyond their types: patterns, lengths, formats, and what goes together.
 
 The types decide what is read; this only tells it to whoever reads the contract. A format that JSON Schema does
-not know (``user-name``, ``predicate``, ``ticket``, ``text``, ``utc-second``) is explained in docs/http.md.
+not know (``user-name``, ``predicate``, ``ticket``, ``text``, ``utc-second``) is explained in docs/hostile-input.md.
 """
 
 from __future__ import annotations
