@@ -6,6 +6,21 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from benchmarks.shapes import (
+    KEY,
+    LISTS,
+    SALT,
+    TOKEN,
+    VOCABULARY,
+    Make,
+    filled,
+    in_format_1,
+    lists,
+    many,
+    narrowed,
+    predicate,
+    with_discharges,
+)
 from capsvc.access_log import read_log
 from capsvc.client.binding import bind_url
 from capsvc.console.cookies import read_cookie
@@ -16,24 +31,15 @@ from capsvc.http.problems import HTTPProblem
 from capsvc.passwords import check_phc
 from caveats import (
     BUILTIN,
-    DECLARABLE,
-    Authority,
-    Format,
-    KeyName,
-    Macaroon,
     MacaroonError,
     Request,
     Salts,
     Verifier,
     decode,
-    encode,
     scope,
 )
 from caveats.encoding import encode_base64
 from caveats.path import Path
-from caveats.wire import encode_text
-
-Make = Callable[[int], bytes]
 
 
 class Reader(NamedTuple):
@@ -43,98 +49,12 @@ class Reader(NamedTuple):
     shapes: Mapping[str, Make]
 
 
-KEY, SALT = b"the root key of a benchmark", bytes(16)
-VOCABULARY = BUILTIN.extend(amount=DECLARABLE["number"])
-ROOT = Authority(
-    KeyName("k1"), "A" * 22, "alice", "default", SALT, "2026-11-22T06:00:00Z", "2026-12-22T06:00:00Z"
-).mint(KEY, "https://caps.example")
-TOKEN = encode_text(ROOT)
 VERIFIER = Verifier(lambda name: KEY, remembered=0)
 REQUEST = Request(
     VOCABULARY, time="2026-11-25T12:00:00Z", method="GET", path="/docs/7", ip="10.0.0.1", amount=5, action="read",
     host="api.example", body=b"", query=b"",
 )  # fmt: skip
 PROXIES = Proxies.of(("127.0.0.0/8", "10.0.0.0/8"), "X-Forwarded")
-
-
-def filled(piece: str | Callable[[int], str], size: int, head: str = "", tail: str = "", between: str = "") -> bytes:
-    """As many pieces as fit between a head and a tail."""
-    parts, length, number = [], len(head.encode()) + len(tail.encode()), 0
-    while True:
-        each = piece if isinstance(piece, str) else piece(number)
-        length += len(each.encode()) + (len(between) if parts else 0)
-        if length > size:
-            return (head + between.join(parts) + tail).encode()
-        parts.append(each)
-        number += 1
-
-
-def _lists(size: int) -> dict[str, bytes]:
-    """Predicates of one long list, or of one long value."""
-    return {
-        "actions": filled(lambda at: f"a{at}", size, "action in ", between=" "),
-        "short actions": filled("a", size, "action in ", between=" "),
-        "escaped texts": filled("%20", size, "user = a"),
-        "escaped items": filled("%20", size, "user in ", between=" "),
-        "paths": filled(lambda at: f"/d{at}", size, "path ^= ", between=" "),
-        "one deep path": filled("/a", size, "path ^= "),
-        "networks": filled(lambda at: f"10.{at // 256 % 256}.{at % 256}.0/24", size, "ip in ", between=" "),
-        "networks of IPv6": filled(lambda at: f"{at + 1:x}::/16", size, "ip in ", between=" "),
-        "numbers": filled(lambda at: f"{at}", size, "amount in ", between=" "),
-        "digits": filled("9", size, "amount = "),
-        "spaces": filled(" ", size, "action in "),
-        "an unknown attribute": filled("a", size, "colour = "),
-        "accents": filled("é", size, "user = "),
-        "accents apart": filled("e\u0301", size, "user = "),
-        "hosts": filled("a.example", size, "host in ", between=" "),
-    }  # fmt: skip
-
-
-LISTS = tuple(_lists(64))
-
-
-def _predicate(name: str) -> Make:
-    return lambda size: _lists(size)[name]
-
-
-def _narrowed(name: str) -> Make:
-    """A proven token with one long caveat."""
-    return lambda size: encode_text(ROOT.append(_lists((size - len(TOKEN)) * 3 // 4 - 8)[name])).encode()
-
-
-def _many(caveat: Callable[[int], bytes]) -> Make:
-    """A proven token with as many caveats as there may be, or as fit."""
-
-    def make(size: int) -> bytes:
-        count, macaroon = 0, ROOT
-        while count < 59 and len(encode_text(further := macaroon.append(caveat(count)))) <= size:
-            macaroon, count = further, count + 1
-        return encode_text(macaroon).encode()
-
-    return make
-
-
-def _in_format_1(size: int) -> bytes:
-    return encode(_many(lambda at: b"action in read %d" % at)(size * 3 // 4).decode(), Format.V1).encode()
-
-
-def _with_discharges(nested: bool) -> Make:
-    """A token with as many discharges as there may be and as fit, each of as many caveats."""
-
-    def make(size: int) -> bytes:
-        count, depth = 8, 4 if nested else 1
-        each = max(1, (size - len(TOKEN)) // (count * 24) - 12)
-        root, parts = ROOT, []
-        for number in range(count):
-            discharge = Macaroon.mint(b"key %d" % number, b"ask %d" % number).append(*[b"method = GET"] * min(each, 58))
-            if nested and number % depth:
-                discharge = discharge.entrust("", b"key %d" % (number - 1), b"ask %d" % (number - 1))
-            if not nested or number % depth == depth - 1:
-                root = root.entrust("", b"key %d" % number, b"ask %d" % number)
-            parts.append(discharge)
-        return ",".join(map(encode_text, (root, *map(root.bind, parts)))).encode()
-
-    return make
 
 
 def verify(data: bytes) -> None:
@@ -229,21 +149,21 @@ _SIGNED = '"s64":"' + "A" * 43 + '"'
 _LOGGED = '1.1.1.1 - - [25/Nov/2026:12:00:00 +0000] "'
 _AUTHORIZED = f"authorization: Bearer {TOKEN}\r\n"
 _TOKENS: dict[str, Make] = {
-    "many caveats": _many(lambda at: b"action in read list write %d" % at),
-    "caveats of everything": _many(lambda at: _lists(90)[LISTS[at % len(LISTS)]]),
-    "salts": _many(lambda at: b"salt = n%d/AAAAAAAAAAAAAAAAAAAAAA" % at),
-    "discharges": _with_discharges(False),
-    "nested discharges": _with_discharges(True),
-    **{f"one caveat of {name}": _narrowed(name) for name in LISTS},
+    "many caveats": many(lambda at: b"action in read list write %d" % at),
+    "caveats of everything": many(lambda at: lists(90)[LISTS[at % len(LISTS)]]),
+    "salts": many(lambda at: b"salt = n%d/AAAAAAAAAAAAAAAAAAAAAA" % at),
+    "discharges": with_discharges(False),
+    "nested discharges": with_discharges(True),
+    **{f"one caveat of {name}": narrowed(name) for name in LISTS},
     "noise": lambda size: (TOKEN + "A" * size)[:size].encode(),
 }
 READERS: Mapping[str, Reader] = {
     "verify": Reader(verify, _TOKENS),
-    "scope": Reader(_scope, _TOKENS | {"noise": _many(lambda at: b"noise %d" % at)}),
-    "predicate": Reader(_parse, {name: _predicate(name) for name in LISTS}),
+    "scope": Reader(_scope, _TOKENS | {"noise": many(lambda at: b"noise %d" % at)}),
+    "predicate": Reader(_parse, {name: predicate(name) for name in LISTS}),
     "macaroon": Reader(_macaroon, {
-        "honest": _many(lambda at: b"action in read list write %d" % at),
-        "honest in format 1": _in_format_1,
+        "honest": many(lambda at: b"action in read list write %d" % at),
+        "honest in format 1": in_format_1,
         "empty caveats": _based(lambda size: b"\x02\x02\x01k\0" + b"\x02\0\0" * (size // 3)),
         "an endless varint": _based(lambda size: b"\x02\x02" + b"\x80" * size),
         "end marks": _based(bytes),
