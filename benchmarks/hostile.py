@@ -142,7 +142,7 @@ def _all(piece: str | Callable[[int], str], head: str = "", tail: str = "", betw
 
 
 def _based(make: Callable[[int], bytes]) -> Make:
-    return lambda size: encode_base64(make(size * 3 // 4)).encode()
+    return lambda size: encode_base64(make(size * 3 // 4 - 8)).encode()
 
 
 _SIGNED = '"s64":"' + "A" * 43 + '"'
