@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench crash compiler flood soak interop interop-packages browser-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench crash compiler contract flood fuzz soak interop interop-packages browser-packages screenshots million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -37,6 +37,16 @@ bench: $(STAMP)
 	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev wrk \
 		> /dev/null 2>&1 || echo "no apt here, or not root: C, Go and the load over HTTP are left out"
 	$(BIN)/python -m benchmarks --write
+	$(BIN)/python -m benchmarks.worst --strict
+
+# An hour of hostile input to whatever reads strangers' bytes; docs/hostile-input.md. FUZZ_SECONDS is another length.
+FUZZ_SECONDS ?= 3600
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+# schemathesis on the contract of a running service, some hundred requests for each operation.
+contract: $(STAMP)
+	CONTRACT_EXAMPLES=200 $(BIN)/pytest -q --timeout 3000 tests/capsvc/http/test_contract_fuzzed.py
 
 # Kills the service a thousand times at random instants, two hundred of them with a disk that forgets what was not synced,
 # and prints what was tried and lost. Takes half an hour.
@@ -107,4 +117,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

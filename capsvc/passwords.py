@@ -87,7 +87,7 @@ class Passwords:
 
 def check_phc(text: str) -> str:
     """Return a ready Argon2id hash in PHC form if it is one, else raise ValueError, naming its scheme."""
-    scheme = text.split("$")[1] if text.startswith("$") and text.count("$") > 1 else ""
+    scheme = text.split("$", 2)[1] if text.startswith("$") and text.count("$") > 1 else ""
     if scheme != "argon2id":
         named = f"of scheme {scheme[:32]!r}" if scheme.isascii() and scheme else "of no scheme that has a name"
         raise ValueError(f"a password hash {named}: only argon2id is taken")

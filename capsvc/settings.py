@@ -18,6 +18,8 @@ import msgspec
 from capsvc.errors import SettingsError
 from capsvc.names import RESERVED_AUDIENCES, check_audiences
 from caveats import BUILTIN, DECLARABLE, Limits, Vocabulary
+from caveats.encoding import HALF_CHARACTER
+from caveats.predicate import printable
 
 FILE_NAME = "capsvc.toml"
 DEFAULT_HOME = "var"
@@ -145,7 +147,9 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
         if not variable.startswith(_PREFIX) or name in ("home", "profiles"):
             continue
         if name not in names or name == "vocabulary":
-            raise SettingsError(f"{variable} is not a setting that the environment can give")
+            raise SettingsError(f"{printable(variable)} is not a setting that the environment can give")
+        if HALF_CHARACTER.search(value):  # how Python reads bytes that are not UTF-8
+            raise SettingsError(f"{variable} is not UTF-8")
         given[name] = [part for part in re.split(r"[,\s]+", value) if part] if name == "trusted_proxies" else value
     try:
         settings = msgspec.convert(given, Settings, strict=False)
@@ -167,6 +171,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {wrong.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} cannot be read: it is not UTF-8") from None
+    except RecursionError:
+        raise SettingsError(f"{path} cannot be read: its values are nested too deep") from None
     except ValueError as wrong:
         raise SettingsError(f"{path} cannot be read: {wrong}") from None
 

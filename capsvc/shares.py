@@ -53,7 +53,7 @@ class ShareFile:
             told = json.loads(text)
             shares = {str(key_id): decode_base64(share) for key_id, share in told["shares"].items()}
             expects_high_water = told.get("high_water") is True
-        except (ValueError, KeyError, TypeError, AttributeError, DecodeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DecodeError):
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup") from None
         if not all(len(share) == SHARE_BYTES for share in shares.values()):
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup")

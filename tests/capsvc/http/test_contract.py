@@ -92,6 +92,19 @@ def test_every_reference_leads_somewhere(contract: Any) -> None:
     assert references == set(contract["components"]["schemas"])
 
 
+def test_every_format_that_json_schema_does_not_know_is_explained(contract: Any) -> None:
+    page = (REPOSITORY / "docs" / "hostile-input.md").read_text("utf-8")
+    ours = set(re.findall(r"'format': '([\w-]+)'", str(contract))) - {"ipv4", "ipv6", "password"}
+    assert ours == set(re.findall(r"^- `([\w-]+)`:", page, re.MULTILINE))
+
+
+def test_no_body_that_is_taken_has_members_that_the_contract_does_not_tell(contract: Any) -> None:
+    for operation in _operations(contract).values():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            assert contract["components"]["schemas"][name]["additionalProperties"] in (False, {"type": "string"})
+
+
 def test_exactly_what_asks_for_a_capability_says_so(service: Serving, contract: Any) -> None:
     for (method, path), operation in _operations(contract).items():
         answer = service.client.request(method, path.replace("{user}", "alice"))
