@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from secrets import token_hex
 
 from tests.crash.history import DISABLE, PASSWORD, Act
-from tests.crash.machine import Client
+from tests.crash.machine import Client, CutOff
 from tests.crash.record import Answer, Held, Record, moment
 
 _USERS = 4
@@ -107,7 +107,7 @@ class Crowd:
 
         act = self.record.begin(DISABLE if disabled else "enable", user.name, "")
         user.switching = act, disabled
-        status, answer = self.record.ask(act.kind, question)
+        status, answer = self._ask(act, question)
         user.switching = None
         if status == 200:
             user.disabled = disabled
@@ -122,11 +122,19 @@ class Crowd:
 
         act = self.record.begin(PASSWORD, user.name, "")
         user.changing = act, new
-        status, answer = self.record.ask(PASSWORD, question)
+        status, answer = self._ask(act, question)
         user.changing = None
         if status == 200:
             user.former, user.password = user.password, new
             self.record.acknowledge(act, answer["revision"])
+
+    def _ask(self, act: Act, question: Callable[[], Answer]) -> Answer:
+        """Ask for an act. Where it is cut off it may have been done all the same. Raises CutOff."""
+        try:
+            return self.record.ask(act.kind, question)
+        except CutOff:
+            self.record.cut_off(act)
+            raise
 
     def _administrate(self, client: Client) -> None:
         if client.ask("GET", "/v1/users?after=zz", self.admin)[0] != 200:
