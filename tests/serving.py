@@ -105,8 +105,9 @@ class Server:
         return (self.home / "first-password").read_text().strip()
 
     def log_in(self, user: str = "admin", password: str | None = None, **more: object) -> str:
-        """Log in over HTTP and return the token."""
+        """Log in over HTTP and return the token. Where the machine is too busy, wait as told and ask again."""
         wanted = {"user": user, "password": password or self.password, **more}
-        answer = httpx2.post(f"{self.url}/v1/tokens", json=wanted, timeout=30)
+        while (answer := httpx2.post(f"{self.url}/v1/tokens", json=wanted, timeout=30)).status_code == 429:
+            time.sleep(int(answer.headers["Retry-After"]))
         assert answer.status_code == 201, answer.text
         return str(answer.json()["macaroon"])

@@ -89,9 +89,10 @@ class Serving:
         return name
 
     def log_in(self, user: str, audience: str | None = None, **more: Any) -> str:
-        """Log in over HTTP; return the macaroon."""
+        """Log in over HTTP; return the macaroon. Where the machine is too busy, wait as told and ask again."""
         body = {"user": user, "password": PASSWORD, "audience": audience, **more}
-        answer = self.client.post("/v1/tokens", json=body)
+        while (answer := self.client.post("/v1/tokens", json=body)).status_code == 429:
+            time.sleep(int(answer.headers["Retry-After"]))
         assert answer.status_code == 201, answer.text
         return str(answer.json()["macaroon"])
 
