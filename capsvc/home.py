@@ -1,8 +1,9 @@
 """The home of one installation: a directory, mode 0700, with everything that it keeps.
 
-``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
-key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once), ``replays.db`` (what
-the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications ended, by minute).
+``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store, unless the settings name another), ``keys.json`` (the
+file shares of the key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once),
+``replays.db`` (what the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications
+ended, by minute).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Home:
     @property
     def exists(self) -> bool:
         """Whether this home was initialised."""
-        return (self.path / _DATABASE).exists()
+        return self.shares.path.exists() if self.settings.store else (self.path / _DATABASE).exists()
 
     def create(self, now: str) -> Store:
         """Make an empty home with one key that signs. Raises SettingsError where there is one already."""
@@ -70,7 +71,12 @@ class Home:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as wrong:
             raise SettingsError(f"a home cannot be made at {self.path}: {wrong.strerror}") from None
-        store = SQLiteStore.create(self.path / _DATABASE)
+        store: Store = self._database() if self.settings.store else SQLiteStore.create(self.path / _DATABASE)
+        if store.keys()[1]:
+            store.close()
+            raise SettingsError(
+                f"the database holds an installation already: copy {_SHARES} from a home of it to {self.path}"
+            )
         key_id = keyring.add(store, self.shares, now)
         keyring.promote(store, key_id, now)
         return store
@@ -83,7 +89,12 @@ class Home:
     def open_store(self) -> Store:
         """Open the store. Raises SettingsError where there is none, StoreUnavailable where it does not open."""
         self.demand()
-        return SQLiteStore(self.path / _DATABASE)
+        return self._database() if self.settings.store else SQLiteStore(self.path / _DATABASE)
+
+    def _database(self) -> Store:
+        from capsvc.stores.postgresql import PostgreSQLStore
+
+        return PostgreSQLStore(self.settings.store)
 
     def open_replays(self) -> Replays:
         """Open the table of the replay guard, or make it. Raises SettingsError, StoreUnavailable."""

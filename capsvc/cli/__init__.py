@@ -68,7 +68,8 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name and missing.name.split(".")[0] in ("caveats", "capsvc"):
             raise
-        sys.exit(f"error: this command needs {missing.name}: pip install 'capsvc[service]'")
+        extra = "postgres" if missing.name and missing.name.startswith("psycopg") else "service"
+        sys.exit(f"error: this command needs {missing.name}: pip install 'capsvc[{extra}]'")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as wrong:

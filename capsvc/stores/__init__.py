@@ -86,16 +86,35 @@ class StoredKey:
     changed: str
 
 
-class Store(Protocol):
-    """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
+class Column(Protocol):
+    """What a node asks when it verifies."""
 
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
         """Look up at least the rows of some names of a user; with the panic instant, revision and ring count.
 
-        The only call on the verification path. It sees every change that was acknowledged, by whomever,
-        before it was called. A reading may be shared: nobody changes its rows. Raises StoreBusy at once
-        unless ``patient``.
+        The only call on the verification path. A store sees every change that was acknowledged, by whomever,
+        before it was called; one that follows a store, all that were so a stated while before. A reading may
+        be shared: nobody changes its rows. Raises StoreBusy at once unless ``patient``.
         """
+
+    def catch_up(self, revision: int, *, patient: bool = True) -> None:
+        """See to it, if that is possible at once, that readings from now on have seen a revision.
+
+        Does nothing where every reading sees all. Raises StoreBusy at once unless ``patient``.
+        """
+
+    def longest(self, lifetime: int) -> int:
+        """Remember a maximum lifetime in seconds; return the largest that was ever configured."""
+
+    def keys(self, *, patient: bool = True) -> tuple[int, list[StoredKey]]:
+        """Return the ring count and all keys, in the order in which they were added.
+
+        Raises StoreBusy at once unless ``patient``.
+        """
+
+
+class Store(Column, Protocol):
+    """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
 
     def password(self, user: str) -> str | None:
         """Return the user's password hash; None for an unknown or disabled user."""
@@ -154,15 +173,6 @@ class Store(Protocol):
 
     def revision(self) -> int:
         """Return the counter."""
-
-    def longest(self, lifetime: int) -> int:
-        """Remember a maximum lifetime in seconds; return the largest that was ever configured."""
-
-    def keys(self, *, patient: bool = True) -> tuple[int, list[StoredKey]]:
-        """Return the ring count and all keys, in the order in which they were added.
-
-        Raises StoreBusy at once unless ``patient``.
-        """
 
     def add_key(self, key: StoredKey) -> None:
         """Add a key. Raises Refused when its id was ever used."""

@@ -1,0 +1,59 @@
+"""The store on PostgreSQL, or on an engine that speaks its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from capsvc.stores.column import lost
+from capsvc.stores.postgresql.server import Server, Transaction
+from capsvc.stores.postgresql.tables import bring_up_to_date, make_room
+from capsvc.stores.sql import SQLStore, repeated
+
+
+class PostgreSQLStore(SQLStore):
+    """A :class:`capsvc.stores.Store` on PostgreSQL.
+
+    Who writes raises a count in the one row of state first. That locks the row until the commit is
+    durable, so that changes become visible in the order of their revisions; and it makes every
+    acknowledgement wait for the standby, that of a change which was made before too: it may have been
+    left there by somebody whose wait was cancelled.
+
+    A look that has to be certain writes as well, in a row of its own: a server that was deposed while it
+    looked cannot commit that.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open a database and bring its tables up to date. Raises SettingsError, StoreUnavailable."""
+        self.server = Server(url)
+        try:
+            self._open()
+        except BaseException:
+            self.server.close()
+            raise
+
+    @repeated
+    def _open(self) -> None:
+        with self.server.transaction() as transaction:
+            make_room(transaction)
+        with self.server.transaction() as transaction:
+            bring_up_to_date(transaction)
+
+    def _reading(self, patient: bool = True) -> AbstractContextManager[Transaction]:
+        return self.server.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", patient)
+
+    @contextmanager
+    def _certain(self, patient: bool = True) -> Iterator[Transaction]:
+        with self.server.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ", patient) as transaction:
+            yield transaction
+            transaction.beat()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        with self.server.transaction("BEGIN ISOLATION LEVEL READ COMMITTED") as transaction:
+            if not transaction.execute("UPDATE state SET writes = writes + 1").rowcount:
+                raise lost()
+            yield transaction
+
+    def close(self) -> None:
+        self.server.close()
