@@ -17,7 +17,7 @@ from typing import Self
 from capsvc.errors import Refused, SettingsError
 from capsvc.hkdf import hkdf_sha256
 from capsvc.shares import ShareFile
-from capsvc.stores import Store, StoredKey
+from capsvc.stores import Column, Store, StoredKey
 from capsvc.ticket_keys import PUBLIC, SHARED, OpeningKey, PrivateKey, SharedKey
 from caveats import KeyName
 
@@ -47,7 +47,7 @@ class KeyRing:
     _derived: dict[KeyName, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def load(cls, store: Store, shares: ShareFile, *, patient: bool = True) -> Self:
+    def load(cls, store: Column, shares: ShareFile, *, patient: bool = True) -> Self:
         """Put the shares together.
 
         Raises SettingsError for a missing, wrong or unusable one, StoreBusy at once unless ``patient``.

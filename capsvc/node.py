@@ -17,7 +17,7 @@ from capsvc.keyring import KeyRing
 from capsvc.outcomes import ACCEPTED, count_refusal, no_counts
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
-from capsvc.stores import Store
+from capsvc.stores import Column
 from caveats import (
     Capability,
     DecodeError,
@@ -64,7 +64,7 @@ class Node:
     """Verifies presentations with the current key ring, salts and clock."""
 
     def __init__(
-        self, store: Store, shares: ShareFile, settings: Settings, clock: Callable[[], float] = time.time
+        self, store: Column, shares: ShareFile, settings: Settings, clock: Callable[[], float] = time.time
     ) -> None:
         self.settings = settings
         self.vocabulary = settings.words
@@ -125,12 +125,15 @@ class Node:
             # A verifier refuses other audiences by itself, so that where one can be meant, nothing is decoded twice.
             audience = audiences[0] if len(audiences) == 1 else self._one_of(audiences, token)
             discharges = [decode_text(each, self._limits) for each in texts] if texts else ()
-            read, verifying = self._store.read, self._verifying
+            read, catch_up, verifying = self._store.read, self._store.catch_up, self._verifying
             revision = 0
 
             def look(user: str, names: tuple[str, ...]) -> Salts:
                 nonlocal revision
                 reading = read(user, names, patient=patient)
+                if reading.revision < min_revision:
+                    catch_up(min_revision, patient=patient)
+                    reading = read(user, names, patient=patient)
                 if reading.ring != verifying.ring.count:
                     raise _RingChanged
                 if reading.revision < min_revision:

@@ -45,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     store: str = ""
     """The address of a PostgreSQL database; empty for the SQLite file in the home. May hold a password."""
 
+    freshness: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 5
+    """How long after its acknowledgement a revocation may go unseen by a node that follows a PostgreSQL database."""
+
     lifetime: Seconds = 30 * _DAY
     max_lifetime: Seconds = 30 * _DAY
     max_login_age: Seconds = 90 * _DAY

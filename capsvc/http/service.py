@@ -45,7 +45,7 @@ class Service:
         """Wire the service of a home. Raises SettingsError or StoreUnavailable."""
         settings = home.settings
         store = home.open_store()
-        node = Node(store, home.shares, settings)
+        node = Node(store.follow(settings.freshness), home.shares, settings)
         node.ring().signing()
         passwords, slots = Passwords(settings), HashingSlots(settings.workers)
         location = settings.url or settings.address

@@ -180,5 +180,12 @@ class Store(Column, Protocol):
     def set_key_states(self, states: dict[str, str], now: str) -> None:
         """Set the states of some keys in one transaction."""
 
+    def follow(self, freshness: float) -> Column:
+        """Return what a node that goes on verifies with: this store, or what follows it in memory.
+
+        That refuses with StoreUnavailable whatever it cannot prove to be as of at most ``freshness`` seconds ago. It
+        ends with the store.
+        """
+
     def close(self) -> None:
         """Let go of the engine; the store is not used afterwards."""

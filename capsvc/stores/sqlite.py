@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from capsvc.errors import SettingsError
-from capsvc.stores import Reading
+from capsvc.stores import Column, Reading
 from capsvc.stores.column import Transaction, look, look_at_all
 from capsvc.stores.connection import Connections
 from capsvc.stores.migrations import MIGRATIONS
@@ -75,6 +75,9 @@ class SQLiteStore(SQLStore):
 
     def _writing(self) -> AbstractContextManager[Transaction]:
         return self._connections.writing()
+
+    def follow(self, freshness: float) -> Column:
+        return self
 
     def close(self) -> None:
         self._connections.close()

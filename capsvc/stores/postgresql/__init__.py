@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from capsvc.stores import Column
 from capsvc.stores.column import lost
-from capsvc.stores.postgresql.server import Server, Transaction
+from capsvc.stores.postgresql.following import Following
+from capsvc.stores.postgresql.server import CERTAIN, Server, Transaction
 from capsvc.stores.postgresql.tables import bring_up_to_date, make_room
 from capsvc.stores.sql import SQLStore, repeated
 
@@ -26,6 +28,7 @@ class PostgreSQLStore(SQLStore):
     def __init__(self, url: str) -> None:
         """Open a database and bring its tables up to date. Raises SettingsError, StoreUnavailable."""
         self.server = Server(url)
+        self._followings: list[Following] = []
         try:
             self._open()
         except BaseException:
@@ -44,7 +47,7 @@ class PostgreSQLStore(SQLStore):
 
     @contextmanager
     def _certain(self, patient: bool = True) -> Iterator[Transaction]:
-        with self.server.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ", patient) as transaction:
+        with self.server.transaction(CERTAIN, patient) as transaction:
             yield transaction
             transaction.beat()
 
@@ -54,6 +57,14 @@ class PostgreSQLStore(SQLStore):
             if not transaction.execute("UPDATE state SET writes = writes + 1").rowcount:
                 raise lost()
             yield transaction
+        self.server.notify()
+
+    def follow(self, freshness: float) -> Column:
+        following = Following(self, freshness)
+        self._followings.append(following)
+        return following
 
     def close(self) -> None:
+        for following in self._followings:
+            following.close()
         self.server.close()

@@ -32,6 +32,8 @@ from capsvc.stores.sql import Conflict
 PATIENCE_SECONDS = 2.0
 """So long one transaction may take; half of that it waits for a lock."""
 
+CERTAIN = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+CHANNEL = "capsvc_changes"
 _CONNECT_SECONDS = 2
 _CONNECTIONS = 8
 _DURABLE = ("on", "remote_apply")
@@ -131,6 +133,10 @@ class Transaction:
         """Run one statement."""
         return self.connection.execute(statement.replace("?", "%s").encode(), parameters)
 
+    def stream(self, statement: str, parameters: Sequence[Any] = (), /) -> Iterator[Any]:
+        """Run one statement whose rows come one by one."""
+        return self.connection.cursor().stream(statement.replace("?", "%s").encode(), parameters)
+
     def beat(self) -> None:
         """Write something, in a row of this connection's own, so that the commit has to be durable."""
         self.execute(
@@ -172,6 +178,7 @@ class Server:
     def __init__(self, url: str) -> None:
         """Connect once. Raises SettingsError for an address or a server that will not do; StoreUnavailable."""
         self.connecting = connecting(url)
+        self._notifies = True
         with translated(), self.connected():
             pass
         self._pool: ConnectionPool[Connection] = ConnectionPool(
@@ -181,6 +188,7 @@ class Server:
             min_size=1,
             max_size=_CONNECTIONS,
             max_idle=60.0,
+            max_lifetime=86400.0,
             timeout=PATIENCE_SECONDS,
             reconnect_timeout=PATIENCE_SECONDS,
             open=True,
@@ -204,18 +212,24 @@ class Server:
         was rolled back for another's sake, NotAcknowledged, StoreUnavailable.
         """
         with translated(), self._pool.connection() as connection:
-            connection.ends = monotonic() + PATIENCE_SECONDS
             try:
-                connection.execute(begin.encode())
-                if not patient:
-                    connection.execute("SET LOCAL lock_timeout = 1")
-                yield Transaction(connection)
-                connection.commit_durably()
+                with transaction_on(connection, begin, patient) as transaction:
+                    yield transaction
             except (NotAcknowledged, _TooSlow):
                 self._forget_connections(connection)
                 raise
-            finally:
-                _roll_back(connection)
+
+    def notify(self) -> None:
+        """Wake whoever listens. That only shortens a wait, so it does not matter where an engine has no such thing."""
+        if self._notifies:
+            try:
+                with self._pool.connection() as connection:
+                    connection.ends = monotonic() + PATIENCE_SECONDS
+                    connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+            except (errors.FeatureNotSupported, errors.UndefinedFunction):
+                self._notifies = False
+            except psycopg.Error:
+                return
 
     def _forget_connections(self, connection: Connection) -> None:
         """Let all of them go: they lead to the same server, and another may be the primary by now."""
@@ -226,6 +240,20 @@ class Server:
     def close(self) -> None:
         """Close the connections."""
         self._pool.close(timeout=PATIENCE_SECONDS)
+
+
+@contextmanager
+def transaction_on(connection: Connection, begin: str, patient: bool = True) -> Iterator[Transaction]:
+    """Give a transaction on a connection, commit it durably, or roll it back. Raises psycopg.Error, NotAcknowledged."""
+    connection.ends = monotonic() + PATIENCE_SECONDS
+    try:
+        connection.execute(begin.encode())
+        if not patient:
+            connection.execute("SET LOCAL lock_timeout = 1")
+        yield Transaction(connection)
+        connection.commit_durably()
+    finally:
+        _roll_back(connection)
 
 
 def _roll_back(connection: Connection) -> None:
