@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import header, home, keys, narrowing, offline, online, profiles, revocation, suggestion, users
+from capsvc.cli import header, home, keys, narrowing, offline, online, profiles, revocation, store, suggestion, users
 from capsvc.cli.command import Commands
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
@@ -36,6 +36,7 @@ app.command(name="suggest")(suggestion.suggest_from_log)
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(store.app, name="store")
 
 
 def _version(wanted: bool) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -12,6 +14,7 @@ from capsvc.errors import SettingsError
 from capsvc.stores import Column, Reading
 from capsvc.stores.column import Transaction, look, look_at_all
 from capsvc.stores.connection import Connections
+from capsvc.stores.copy import Bulk
 from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from capsvc.stores.sql import SQLStore
@@ -76,8 +79,31 @@ class SQLiteStore(SQLStore):
     def _writing(self) -> AbstractContextManager[Transaction]:
         return self._connections.writing()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Bulk]:
+        with self._connections.snapshot(patient=True) as connection:
+            yield _Bulk(connection)
+
+    @contextmanager
+    def filling(self) -> Iterator[Bulk]:
+        with self._connections.writing() as connection:
+            yield _Bulk(connection)
+
     def follow(self, freshness: float) -> Column:
         return self
 
     def close(self) -> None:
         self._connections.close()
+
+
+class _Bulk:
+    """A transaction through which many rows go."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def stream(self, statement: str) -> Iterator[Any]:
+        return self._connection.execute(statement)
+
+    def fill(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._connection.executemany(statement, rows)

@@ -7,9 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 from capsvc.stores import Column
 from capsvc.stores.column import lost
+from capsvc.stores.copy import Bulk
 from capsvc.stores.postgresql.following import Following
-from capsvc.stores.postgresql.server import CERTAIN, Server, Transaction
+from capsvc.stores.postgresql.server import Server
 from capsvc.stores.postgresql.tables import bring_up_to_date, make_room
+from capsvc.stores.postgresql.transactions import CERTAIN, Transaction
 from capsvc.stores.sql import SQLStore, repeated
 
 
@@ -58,6 +60,20 @@ class PostgreSQLStore(SQLStore):
                 raise lost()
             yield transaction
         self.server.notify()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Bulk]:
+        with self.server.bulk("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as transaction:
+            yield transaction
+
+    @contextmanager
+    def filling(self) -> Iterator[Bulk]:
+        with self.server.bulk("BEGIN ISOLATION LEVEL READ COMMITTED") as transaction:
+            if not transaction.execute("UPDATE state SET writes = writes + 1").rowcount:
+                raise lost()
+            yield transaction
+            # A change is as old as its instant says, which was written by the one machine that there was.
+            transaction.execute("UPDATE changes SET recorded = CAST(instant AS TIMESTAMPTZ)")
 
     def follow(self, freshness: float) -> Column:
         following = Following(self, freshness)

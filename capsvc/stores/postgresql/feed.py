@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from capsvc.stores import StoredKey
 from capsvc.stores.column import lost
 from capsvc.stores.postgresql.memory import Memory
-from capsvc.stores.postgresql.server import Transaction
+from capsvc.stores.postgresql.transactions import Transaction
 from capsvc.stores.sql import look_at_keys
 
 MOST_CHANGES = 20_000

@@ -37,9 +37,10 @@ import psycopg
 from capsvc.errors import CapsvcError, StoreBusy, StoreUnavailable
 from capsvc.logs import logger
 from capsvc.stores import Reading, StoredKey
-from capsvc.stores.postgresql import feed, server
+from capsvc.stores.postgresql import feed, transactions
 from capsvc.stores.postgresql.memory import Memory
-from capsvc.stores.postgresql.server import CERTAIN, CHANNEL, Connection, transaction_on, translated
+from capsvc.stores.postgresql.server import CHANNEL
+from capsvc.stores.postgresql.transactions import CERTAIN, Connection, transaction_on, translated
 from caveats import Salts, time_text
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Following:
         with self._turn:
             wanted = self._begun + 1
             self._wake()
-            self._turn.wait_for(lambda: self._ended >= wanted or self._closing, server.PATIENCE_SECONDS)
+            self._turn.wait_for(lambda: self._ended >= wanted or self._closing, transactions.PATIENCE_SECONDS)
 
     def longest(self, lifetime: int) -> int:
         return self._store.longest(lifetime)
@@ -216,7 +217,7 @@ class Following:
             connection.ends += _LOAD_SECONDS
             loaded = feed.load(transaction)
             transaction.beat()
-            connection.ends = time.monotonic() + server.PATIENCE_SECONDS
+            connection.ends = time.monotonic() + transactions.PATIENCE_SECONDS
         return loaded
 
     def _learn(self, known: feed.Known, memory: Memory, until: float) -> None:

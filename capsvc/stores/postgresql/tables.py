@@ -7,7 +7,7 @@ Names are compared byte by byte (``COLLATE "C"``), as SQLite does.
 from __future__ import annotations
 
 from capsvc.errors import StoreUnavailable
-from capsvc.stores.postgresql.server import Transaction
+from capsvc.stores.postgresql.transactions import Transaction
 
 _FIRST_TABLES = (
     """
@@ -17,10 +17,10 @@ _FIRST_TABLES = (
         panic TEXT NOT NULL,
         ring BIGINT NOT NULL,
         longest BIGINT NOT NULL,
-        writes BIGINT NOT NULL
+        writes BIGINT NOT NULL DEFAULT 0
     )
     """,
-    "INSERT INTO state VALUES (1, 0, '', 0, 0, 0)",
+    "INSERT INTO state (one, revision, panic, ring, longest) VALUES (1, 0, '', 0, 0)",
     """
     CREATE TABLE users (
         name TEXT COLLATE "C" PRIMARY KEY,

@@ -131,6 +131,30 @@ def directory() -> Iterator[Path]:
 
 
 @contextmanager
+def pair() -> Iterator[tuple[Cluster, Cluster]]:
+    """Start a primary and its synchronous standby, in a directory each; ``standby`` is the name of the second."""
+    with directory() as here, directory() as there:
+        primary, standby = Cluster(here, 5432), Cluster(there, 5433)
+        primary.make()
+        primary.start()
+        try:
+            run("pg_basebackup", "-d", primary.url, "-D", standby.data, "-X", "stream", "-c", "fast", "--no-sync")
+            standby.configure(
+                port=standby.port, unix_socket_directories=there, cluster_name="standby",
+                primary_conninfo=f"host={here} port={primary.port} user=capsvc application_name=standby",
+            )  # fmt: skip
+            (standby.data / "standby.signal").touch()
+            standby.start()
+            primary.configure(synchronous_standby_names="standby")
+            primary.reload()
+            wait_until(lambda: primary.ask("SELECT sync_state FROM pg_stat_replication") == [("sync",)])
+            yield primary, standby
+        finally:
+            standby.stop()
+            primary.stop()
+
+
+@contextmanager
 def started() -> Iterator[Cluster]:
     """Make and start a cluster, and stop it."""
     with directory() as path:

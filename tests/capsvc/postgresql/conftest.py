@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 
-from capsvc.stores.postgresql import PostgreSQLStore, server
+from capsvc.stores.postgresql import PostgreSQLStore, transactions
 from tests.capsvc.postgresql.cluster import Cluster, started
 from tests.capsvc.store_contract_column import Change, Engine
 
@@ -42,6 +42,6 @@ def _changes(url: str) -> list[Change]:
 
 @pytest.fixture
 def engine(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.setattr(server, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 1.0)
     with closing(PostgreSQLStore(url)) as store:
         yield Engine(store, lambda: _changes(url), lambda: _locked(url))

@@ -14,8 +14,8 @@ import pytest
 
 from capsvc.errors import SettingsError, StoreBusy, StoreUnavailable
 from capsvc.stores import NewUser
-from capsvc.stores.postgresql import PostgreSQLStore, server, tables
-from capsvc.stores.postgresql.server import NotAcknowledged
+from capsvc.stores.postgresql import PostgreSQLStore, tables, transactions
+from capsvc.stores.postgresql.transactions import NotAcknowledged
 from capsvc.stores.sql import Conflict
 from tests.capsvc.postgresql.cluster import Cluster, wait_until
 from tests.capsvc.store_contract_column import HASH, LATER, NOW
@@ -32,14 +32,14 @@ def store(url: str) -> Iterator[PostgreSQLStore]:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("how", ["pg_cancel_backend", "pg_terminate_backend"])
 def test_a_revocation_whose_wait_for_the_standby_was_cancelled_is_not_acknowledged(
     store: PostgreSQLStore, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(server, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 60.0)
     with cluster.waiting_for_nobody(), ThreadPoolExecutor(1) as beside:
         revoking = beside.submit(store.revoke_nonce, "alice", "n", LATER)
         wait_until(lambda: cluster.ask(_WAITING))
@@ -132,7 +132,7 @@ def test_no_setting_of_a_role_silences_the_warning_that_a_commit_was_not_waited_
     url: str, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(PostgreSQLStore(url + "%20-cclient_min_messages%3Derror")) as store, cluster.waiting_for_nobody():
-        monkeypatch.setattr(server, "PATIENCE_SECONDS", 60.0)
+        monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 60.0)
         with ThreadPoolExecutor(1) as beside:
             revoking = beside.submit(store.panic, NOW)
             wait_until(lambda: cluster.ask(_WAITING))
