@@ -61,7 +61,7 @@ class Server:
         self.url = ""
 
     def __enter__(self) -> Self:
-        if not (self.home / "capsvc.db").exists():
+        if not (self.home / "keys.json").exists():
             made = run(self.home, "init", environment=self._environment, command=self._command)
             assert made.returncode == 0, made.stderr
         (self.home / "address").unlink(missing_ok=True)
