@@ -21,7 +21,7 @@ BINARIES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib
 _NUMBERS = count(1)
 
 
-def _account() -> str | None:
+def account() -> str | None:
     """Who runs the server: it refuses to be root."""
     if os.geteuid():
         return None
@@ -31,15 +31,15 @@ def _account() -> str | None:
 
 def run(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL's programs as the account that may."""
-    account = _account()
+    name = account()
     return subprocess.run(
-        [str(BINARIES / arguments[0]), *map(str, arguments[1:])], user=account, group=account and _group(account),
-        extra_groups=[] if account else None, cwd="/", capture_output=True, text=True, check=check, timeout=60,
+        [str(BINARIES / arguments[0]), *map(str, arguments[1:])], user=name, group=name and _group(name),
+        extra_groups=[] if name else None, cwd="/", capture_output=True, text=True, check=check, timeout=60,
     )  # fmt: skip
 
 
-def _group(account: str) -> int:
-    return pwd.getpwnam(account).pw_gid
+def _group(name: str) -> int:
+    return pwd.getpwnam(name).pw_gid
 
 
 class Cluster:
@@ -52,7 +52,7 @@ class Cluster:
 
     def make(self) -> None:
         """Make an empty cluster."""
-        run("initdb", "-D", self.data, "-U", "capsvc", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
+        run("initdb", "-D", self.data, "-U", "tester", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         self.configure(
             listen_addresses="", unix_socket_directories=self.path, port=self.port, max_connections=60,
             shared_buffers="16MB", autovacuum="off", logging_collector="off",
@@ -92,7 +92,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """The address of its one database."""
-        return f"postgresql://capsvc@/postgres?host={self.path}&port={self.port}"
+        return f"postgresql://tester@/postgres?host={self.path}&port={self.port}"
 
     @property
     def process(self) -> int:
@@ -124,9 +124,9 @@ class Cluster:
 def directory() -> Iterator[Path]:
     """Give a directory that PostgreSQL's account owns."""
     with quick_directory() as path:
-        account = _account()
-        if account:
-            shutil.chown(path, account)
+        name = account()
+        if name:
+            shutil.chown(path, name)
         yield path
 
 
@@ -141,7 +141,7 @@ def pair() -> Iterator[tuple[Cluster, Cluster]]:
             run("pg_basebackup", "-d", primary.url, "-D", standby.data, "-X", "stream", "-c", "fast", "--no-sync")
             standby.configure(
                 port=standby.port, unix_socket_directories=there, cluster_name="standby",
-                primary_conninfo=f"host={here} port={primary.port} user=capsvc application_name=standby",
+                primary_conninfo=f"host={here} port={primary.port} user=tester application_name=standby",
             )  # fmt: skip
             (standby.data / "standby.signal").touch()
             standby.start()

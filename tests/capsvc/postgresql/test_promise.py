@@ -79,7 +79,7 @@ def test_a_node_at_a_deposed_primary_refuses_and_finds_the_new_one() -> None:
     """The old one goes on answering whoever reads, and knows nothing of what was revoked since."""
     with pair() as (old, new), closing(PostgreSQLStore(old.url)) as store:
         store.add_users([NewUser("alice", HASH)], NOW)
-        both = f"postgresql://capsvc@/postgres?host={old.path},{new.path}&port={old.port},{new.port}"
+        both = f"postgresql://tester@/postgres?host={old.path},{new.path}&port={old.port},{new.port}"
         with closing(Following(store, 2)) as stays, closing(PostgreSQLStore(both)) as either:
             moves = either.follow(2)
             assert isinstance(moves, Following)
