@@ -8,7 +8,11 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
+<<<<<<< HEAD
 .PHONY: run test lint format bench crash compiler contract flood fuzz soak interop interop-packages browser-packages screenshots million notebooks prove wheel clean
+=======
+.PHONY: run test lint format bench cluster crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks wheel clean
+>>>>>>> pgmerge
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -17,7 +21,7 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages compiler)
+test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages compiler database-packages)
 	@test -z "$$CI" || command -v systemd-analyze > /dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends systemd; } > /dev/null
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
@@ -87,6 +91,15 @@ browser-packages: interop-packages
 		$(APT) install -y --no-install-recommends chromium > /dev/null; }
 	@test -e $(INTEROP)/axe/node_modules/axe-core/axe.min.js || \
 		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/axe axe-core@4.14.1
+
+# The database server. Debian would make a cluster of its own and start it: nobody here wants that one.
+database-packages:
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || { echo "installing postgresql"; \
+		mkdir -p /etc/postgresql-common; \
+		test -e /etc/postgresql-common/createcluster.conf || \
+			echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
+		$(APT) update && $(APT) install -y --no-install-recommends -o Dpkg::Options::=--force-confold postgresql \
+		> /dev/null; }
 
 # Pictures of every page of the console, with example data, for the README and docs/console.md.
 screenshots: $(STAMP) browser-packages

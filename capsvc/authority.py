@@ -102,26 +102,32 @@ class Authority:
         logins = self._node.counters.logins
         with self._rates.password_try(user, address):
             try:
-                issued = await self._slots.run(self._log_in, user, password, salt_name)
+                issued, now = await self._slots.run(self._log_in, user, password, salt_name)
             except CredentialsRefused:
                 logins[REFUSED] += 1
                 raise
         logins[ACCEPTED] += 1
         if audience is not None and audience not in issued.audiences:
             raise Refused(f"{user} may not have macaroons for the audience {audience}")
-        return await to_thread.run_sync(self._mint, user, audience, salt_name, issued, span)
+        return await to_thread.run_sync(self._mint, user, audience, salt_name, issued, now, span)
 
-    def _log_in(self, user: str, password: str, salt_name: str) -> IssuedSalt:
-        """Verify a password, then read the salt in one look that says the password is still the same."""
+    def _log_in(self, user: str, password: str, salt_name: str) -> tuple[IssuedSalt, str]:
+        """Verify a password, then read the salt in one look that says the password is still the same.
+
+        Returns the salt, and an instant at which it had not been replaced yet: counted from a later one, a
+        macaroon could outlive what others remember of a change that came between.
+        """
         hash = self._verified_hash(user, password)
+        now = self._node.now()
         try:
-            issued = self._store.issue_salt(user, salt_name, hash, self._node.now())
+            issued = self._store.issue_salt(user, salt_name, hash, now)
         except CredentialsRefused:  # another hash by now: of the same password, strengthened, or of another
             hash = self._verified_hash(user, password)
-            issued = self._store.issue_salt(user, salt_name, hash, self._node.now())
+            now = self._node.now()
+            issued = self._store.issue_salt(user, salt_name, hash, now)
         if self._passwords.is_outdated(hash):
             self._store.replace_hash(user, hash, self._passwords.strengthen(password))
-        return issued
+        return issued, now
 
     def _verified_hash(self, user: str, password: str) -> str:
         hash = self._store.password(user)
@@ -130,10 +136,11 @@ class Authority:
             raise CredentialsRefused("user and password do not belong together")
         return hash
 
-    def _mint(self, user: str, audience: str | None, salt_name: str, issued: IssuedSalt, span: timedelta) -> Minted:
-        now = _moment(self._node.now())
-        begins = max(time_text(now - self._settings.skew), self._store.read("", ()).salts.panic)
-        return self._write(user, audience, salt_name, issued.salt, begins, time_text(now + span))
+    def _mint(
+        self, user: str, audience: str | None, salt_name: str, issued: IssuedSalt, now: str, span: timedelta
+    ) -> Minted:
+        begins = max(time_text(_moment(now) - self._settings.skew), self._store.read("", ()).salts.panic)
+        return self._write(user, audience, salt_name, issued.salt, begins, time_text(_moment(now) + span))
 
     def renew(self, capability: Capability, lifetime: int = 0) -> Minted:
         """Mint a macaroon that says what a live root says, with a fresh nonce and a later expiry.
@@ -145,6 +152,7 @@ class Authority:
         if capability.narrowings and not is_bound_root(capability):
             raise Refused("a narrowed macaroon is not renewed: renew the one that it was cut from")
         name, salt = capability.authority.salt_name, capability.authority.salt
+        now = _moment(self._node.now())
         issued = self._issued_still(capability, name)
         nonce = NONCE_PREFIX + capability.nonce
         column = self._store.read(capability.user, (name, nonce)).salts
@@ -152,7 +160,6 @@ class Authority:
             raise Revoked()
         if capability.audience is not None and capability.audience not in issued.audiences:
             raise Revoked()
-        now = _moment(self._node.now())
         oldest = _moment(capability.not_before) + self._settings.skew + timedelta(seconds=self._settings.max_login_age)
         ends = min(now + self._span(lifetime), oldest)
         if ends <= now:

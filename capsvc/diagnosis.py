@@ -9,6 +9,7 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -31,9 +32,7 @@ def diagnose(home: Home) -> list[str]:
     if not home.exists and not home.shares.path.exists():
         return [f"there is no home at {home.path}: run `capsvc init`, or set CAPSVC_HOME"]
     recorded = _recorded(home)  # before the database, which only goes onward
-    examined = Examined((f"{home.database} is missing: `capsvc restore` a backup",))
-    if home.database.is_file():
-        examined = examine(home.database)
+    examined = _examined(home)
     found = list(examined.wrong)
     checks: tuple[Callable[[], Iterator[str]], ...] = (
         lambda: _modes(home),
@@ -54,6 +53,18 @@ def diagnose(home: Home) -> list[str]:
         except OSError as wrong:
             found.append(f"{wrong.filename or home.path} cannot be looked at: {wrong.strerror}")
     return found
+
+
+def _examined(home: Home) -> Examined:
+    if not home.settings.store:
+        missing = Examined((f"{home.database} is missing: `capsvc restore` a backup",))
+        return examine(home.database) if home.database.is_file() else missing
+    try:  # what is in its tables is for the server's own tools
+        with closing(home.open_engine()) as store:
+            keys, longest = tuple(store.keys()[1]), store.longest(0)
+            return Examined((), store.read("", ()).revision, longest, keys=keys)
+    except CapsvcError as wrong:
+        return Examined((str(wrong),))
 
 
 def _modes(home: Home) -> Iterator[str]:

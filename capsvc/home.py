@@ -1,8 +1,8 @@
 """The home of one installation: a directory, mode 0700, with everything that it keeps.
 
-``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store), ``keys.json`` (the file shares of the
-key ring), ``high-water`` (what a database that went back is held to), ``address`` (where ``serve`` listens),
-``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last
+``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store, unless the settings name another), ``keys.json`` (the
+file shares of the key ring), ``high-water`` (what a database that went back is held to), ``address`` (where ``serve``
+listens), ``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last
 minute, where it is on), ``outcomes/`` (how verifications ended, by minute), ``metrics/`` (what each worker
 counts), ``audit.jsonl`` (the audit log).
 """
@@ -96,7 +96,7 @@ class Home:
     @property
     def exists(self) -> bool:
         """Whether this home was initialised."""
-        return self.database.exists()
+        return self.shares.path.exists() if self.settings.store else self.database.exists()
 
     def create(self, now: str) -> Store:
         """Make an empty home with one key that signs. Raises SettingsError where there is one already."""
@@ -106,8 +106,9 @@ class Home:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as wrong:
             raise SettingsError(f"a home cannot be made at {self.path}: {wrong.strerror}") from None
+        engine = self._new_engine()
         self.high_water.create()
-        store = AcknowledgingStore(SQLiteStore.create(self.database), self.high_water, Mark())
+        store = AcknowledgingStore(engine, self.high_water, Mark())
         key_id = keyring.add(store, self.shares, now)
         keyring.promote(store, key_id, now)
         return store
@@ -126,12 +127,37 @@ class Home:
         """
         self.demand()
         recorded = self._recorded()
-        engine = SQLiteStore(self.database)
+        engine = self.open_engine()
         try:
             return AcknowledgingStore(engine, self.high_water, recorded)
         except BaseException:
             engine.close()
             raise
+
+    def open_engine(self) -> Store:
+        """Open the store without holding it to the high water. Raises SettingsError, StoreUnavailable."""
+        if not self.settings.store:
+            return SQLiteStore(self.database)
+        from capsvc.stores.postgresql import PostgreSQLStore
+
+        return PostgreSQLStore(self.settings.store)
+
+    def demand_file(self, instead: str) -> None:
+        """Raise SettingsError where the store is no file in this home; ``instead`` says what to do then."""
+        if self.settings.store:
+            raise SettingsError(f"the store is a PostgreSQL database, and no file in {self.path}: {instead}")
+
+    def _new_engine(self) -> Store:
+        if not self.settings.store:
+            return SQLiteStore.create(self.database)
+        engine = self.open_engine()
+        if engine.keys()[1]:
+            engine.close()
+            raise SettingsError(
+                "the database holds an installation already:"
+                f" copy {_SHARES} and {_HIGH_WATER} from a home of it to {self.path}"
+            )
+        return engine
 
     def make_high_water(self, revision: int, retired: Collection[str] = ()) -> None:
         """Make the high water, or make it anew where it is damaged. Raises SettingsError, OSError."""
@@ -142,7 +168,7 @@ class Home:
         """Read the high water. Raises SettingsError, StoreUnavailable.
 
         Made by an earlier version, a home has none, and its key file expects none: it gets both. Where the key
-        file does expect one, somebody deleted it.
+        file does expect one, somebody deleted it, or did not bring it here from another home.
         """
         if not self.high_water.exists:
             try:
@@ -151,6 +177,11 @@ class Home:
                         self.make_high_water(0)
             except OSError as wrong:
                 raise StoreUnavailable(f"the high water cannot be made: {wrong.strerror}") from None
+        if self.settings.store and not self.high_water.exists:
+            raise SettingsError(
+                f"{self.high_water.path} is missing, so that nobody knows whether the database went back:"
+                " copy it from another home of this installation, or run `capsvc recover`"
+            )
         return self.high_water.read()
 
     def open_replays(self) -> Replays:

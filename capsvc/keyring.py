@@ -21,7 +21,7 @@ from capsvc.stores import PENDING as PENDING
 from capsvc.stores import RETIRED as RETIRED
 from capsvc.stores import SIGNING as SIGNING
 from capsvc.stores import VERIFYING as VERIFYING
-from capsvc.stores import Store, StoredKey
+from capsvc.stores import Column, Store, StoredKey
 from capsvc.ticket_keys import PUBLIC, SHARED, OpeningKey, PrivateKey, SharedKey
 from caveats import KeyName
 
@@ -51,7 +51,7 @@ class KeyRing:
     _derived: dict[KeyName, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def load(cls, store: Store, shares: ShareFile, *, patient: bool = True) -> Self:
+    def load(cls, store: Column, shares: ShareFile, *, patient: bool = True) -> Self:
         """Put the shares together.
 
         Raises SettingsError for a missing, wrong or unusable one, StoreBusy at once unless ``patient``.

@@ -19,7 +19,7 @@ from capsvc.keyring import KeyRing
 from capsvc.outcomes import ACCEPTED, Counted, count_refusal
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
-from capsvc.stores import Store
+from capsvc.stores import Column
 from caveats import (
     Capability,
     DecodeError,
@@ -72,7 +72,7 @@ class Node:
 
     def __init__(
         self,
-        store: Store,
+        store: Column,
         shares: ShareFile,
         settings: Settings,
         clock: Callable[[], float] = time.time,
@@ -140,12 +140,15 @@ class Node:
             # A verifier refuses other audiences by itself, so that where one can be meant, nothing is decoded twice.
             audience = audiences[0] if len(audiences) == 1 else self._one_of(audiences, token)
             discharges = [decode_text(each, self._limits) for each in texts] if texts else ()
-            read, verifying = self._store.read, self._verifying
+            read, catch_up, verifying = self._store.read, self._store.catch_up, self._verifying
             revision = 0
 
             def look(user: str, names: tuple[str, ...]) -> Salts:
                 nonlocal revision
                 reading = read(user, names, patient=patient)
+                if reading.revision < min_revision:
+                    catch_up(min_revision, patient=patient)
+                    reading = read(user, names, patient=patient)
                 if reading.ring != verifying.ring.count:
                     raise _RingChanged
                 if reading.revision < min_revision:

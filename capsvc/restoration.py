@@ -51,6 +51,8 @@ def recover(home: Home, now: str) -> Restoration:
     it is as it was.
     """
     home.demand()
+    if home.settings.store:
+        return _recover_in_place(home, now)
     with _empty_copy(home) as copy:
         take(home.database, copy)
         return _put_back(home, copy, now)
@@ -60,8 +62,9 @@ def restore(home: Home, backup: Path, now: str) -> Restoration:
     """Put a backup in the place of the home's database, recovered; services may run.
 
     Raises CapsvcError where the file cannot be read; SettingsError where it is damaged, of a later version or
-    of another home; StoreUnavailable. After an error the database is as it was.
+    of another home, or where the database is no file; StoreUnavailable. After an error the database is as it was.
     """
+    home.demand_file("put its dump back by pg_restore, then run `capsvc recover`")
     with _empty_copy(home) as copy:
         try:
             shutil.copyfile(backup, copy)
@@ -97,6 +100,17 @@ def _put_back(home: Home, copy: Path, now: str) -> Restoration:
     (write_over if acknowledged.onward else put_in_place)(copy, home.database)
     _record(home, recovery.revision, retired)
     return Restoration(recovery, signs, acknowledged.onward)
+
+
+def _recover_in_place(home: Home, now: str) -> Restoration:
+    """Recover a database that is no file in the home, in one transaction of its own."""
+    mark = _mark(home)
+    with closing(home.open_engine()) as store:
+        keyring.demand_fit(store.keys()[1], home.shares)
+        recovery, signs = _recover(store, home, _Acknowledged(mark.revision, mark.retired), now)
+        retired = _retired(store) | mark.retired
+    _record(home, recovery.revision, retired)
+    return Restoration(recovery, signs, online=True)
 
 
 def _recover(store: Store, home: Home, acknowledged: _Acknowledged, now: str) -> tuple[Recovery, str | None]:

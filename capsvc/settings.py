@@ -44,6 +44,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audience: str = ""
     """The audience that ``/v1/auth`` and ``/v1/verify`` accept; empty for none."""
 
+    store: str = ""
+    """The address of a PostgreSQL database; empty for the SQLite file in the home. May hold a password."""
+
+    freshness: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 5
+    """How long after its acknowledgement a revocation may go unseen by a node that follows a PostgreSQL database."""
+
     lifetime: Seconds = 30 * _DAY
     max_lifetime: Seconds = 30 * _DAY
     max_login_age: Seconds = 90 * _DAY
@@ -116,6 +122,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     vocabulary: dict[str, str] = {}
     """An application's own attributes: a name and one of text, tokens, path, number, network."""
+
+    def __repr__(self) -> str:
+        return f"<Settings of {self.address}>"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("address", self.address)]
 
     @property
     def address(self) -> str:
@@ -194,6 +206,8 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError("discharge_lifetime is longer than max_discharge_lifetime")
     if settings.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", settings.url):
         raise SettingsError("url is like https://caps.example.org, without query")
+    if settings.store and not settings.store.startswith(("postgresql://", "postgres://")):
+        raise SettingsError("store is like postgresql://user@host/database; leave it out for the file in the home")
     for network in settings.trusted_proxies:
         try:
             ip_network(network)

@@ -37,10 +37,18 @@ class Salts:
 
     ``rows`` holds, at least of the names that were asked for, those that have a row: the salt, or None
     where it was revoked. ``panic`` is the instant before which no window may begin, as text, or empty.
+    Where only what changed lately is at hand, ``horizon`` is the earliest expiry for which that is enough:
+    of what expires then or later, a row that is not there has not changed since it was minted, authority's
+    own among them. Empty where every row is there.
     """
 
     rows: Mapping[str, bytes | None]
     panic: str = ""
+    horizon: str = ""
+
+    def is_unchanged(self, name: str, minted_until: bytes) -> bool:
+        """Whether a row that is not there cannot have changed since something of this expiry was minted."""
+        return bool(self.horizon) and name not in self.rows and minted_until >= BELOW + self.horizon.encode()
 
 
 SaltLookup = Callable[[str, tuple[str, ...]], Salts]

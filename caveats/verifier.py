@@ -84,7 +84,7 @@ class Verifier:
             raise CaveatUnmet(not_yet(capability, at_least))
         column = salts(user, look_up)
         rows = column.rows
-        if rows.get(salt_name) != salt or nonce_name in rows:
+        if nonce_name in rows or (rows.get(salt_name) != salt and not column.is_unchanged(salt_name, minted_until)):
             raise Revoked()
         if column.panic and capability.minted[3] < AT_LEAST + column.panic.encode():
             raise Revoked()

@@ -56,7 +56,7 @@ class Server:
         self.url = ""
 
     def __enter__(self) -> Self:
-        if not (self.home / "capsvc.db").exists():
+        if not (self.home / "keys.json").exists():
             made = self._initialised()
             assert made.returncode == 0, made.stderr
         (self.home / "address").unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from capsvc.cli import (
     profiles,
     restoration,
     revocation,
+    store,
     suggestion,
     users,
 )
@@ -55,6 +56,7 @@ app.command(name="suggest")(suggestion.suggest_from_log)
 app.add_typer(users.app, name="user")
 app.add_typer(keys.app, name="keys")
 app.add_typer(profiles.app, name="profile")
+app.add_typer(store.app, name="store")
 
 
 def _version(wanted: bool) -> None:
@@ -88,7 +90,8 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name and missing.name.split(".")[0] in ("caveats", "capsvc"):
             raise
-        sys.exit(f"error: this command needs {missing.name}: pip install 'capsvc[service]'")
+        extra = "postgres" if missing.name and missing.name.startswith("psycopg") else "service"
+        sys.exit(f"error: this command needs {missing.name}: pip install 'capsvc[{extra}]'")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as wrong:

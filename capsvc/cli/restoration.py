@@ -33,6 +33,7 @@ def backup(
     from capsvc.stores.backup import write_backup
 
     home = Home.of(os.environ)
+    home.demand_file(f"pg_dump makes a copy of it; keep one of {home.shares.path} too, and not beside it")
     home.open_store().close()  # one that went back is not worth keeping
     size = write_backup(home.database, file, replace)
     if as_json:

@@ -56,8 +56,9 @@ class Service:
         settings = home.settings
         store = home.open_store()
         counters = Counters.take(home.metrics)
-        store.tally = counters.readings
-        node = Node(store, home.shares, settings, counters=counters)
+        column = store.follow(settings.freshness)
+        store.tally = column.tally = counters.readings
+        node = Node(column, home.shares, settings, counters=counters)
         node.ring().signing()
         passwords, slots = Passwords(settings, DistantHasher), HashingSlots(settings.workers, counters)
         rates = Rates(settings)

@@ -105,8 +105,8 @@ class Recovery:
     retired: tuple[str, ...]
 
 
-class Store(Protocol):
-    """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
+class Column(Protocol):
+    """What a node asks when it verifies."""
 
     tally: Tally
     """Counts what :meth:`read` answers; who serves puts one here that others see."""
@@ -114,10 +114,29 @@ class Store(Protocol):
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
         """Look up at least the rows of some names of a user; with the panic instant, revision and ring count.
 
-        The only call on the verification path. It sees every change that was acknowledged, by whomever,
-        before it was called. A reading may be shared: nobody changes its rows. Raises StoreBusy at once
-        unless ``patient``.
+        The only call on the verification path. A store sees every change that was acknowledged, by whomever,
+        before it was called; one that follows a store, all that were so a stated while before. A reading may
+        be shared: nobody changes its rows. Raises StoreBusy at once unless ``patient``.
         """
+
+    def catch_up(self, revision: int, *, patient: bool = True) -> None:
+        """See to it, if that is possible at once, that readings from now on have seen a revision.
+
+        Does nothing where every reading sees all. Raises StoreBusy at once unless ``patient``.
+        """
+
+    def longest(self, lifetime: int) -> int:
+        """Remember a maximum lifetime in seconds; return the largest that was ever configured."""
+
+    def keys(self, *, patient: bool = True) -> tuple[int, list[StoredKey]]:
+        """Return the ring count and all keys, in the order in which they were added.
+
+        Raises StoreBusy at once unless ``patient``.
+        """
+
+
+class Store(Column, Protocol):
+    """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
 
     def password(self, user: str) -> str | None:
         """Return the user's password hash; None for an unknown or disabled user."""
@@ -177,15 +196,6 @@ class Store(Protocol):
     def revision(self) -> int:
         """Return the counter."""
 
-    def longest(self, lifetime: int) -> int:
-        """Remember a maximum lifetime in seconds; return the largest that was ever configured."""
-
-    def keys(self, *, patient: bool = True) -> tuple[int, list[StoredKey]]:
-        """Return the ring count and all keys, in the order in which they were added.
-
-        Raises StoreBusy at once unless ``patient``.
-        """
-
     def add_key(self, key: StoredKey) -> None:
         """Add a key. Raises Refused when its id was ever used."""
 
@@ -203,6 +213,13 @@ class Store(Protocol):
 
     def demand_writable(self) -> None:
         """Raise StoreUnavailable where nothing can be changed now. Changes nothing."""
+
+    def follow(self, freshness: float) -> Column:
+        """Return what a node that goes on verifies with: this store, or what follows it in memory.
+
+        That refuses with StoreUnavailable whatever it cannot prove to be as of at most ``freshness`` seconds ago. It
+        ends with the store.
+        """
 
     def close(self) -> None:
         """Let go of the engine; the store is not used afterwards."""

@@ -30,6 +30,8 @@ class AcknowledgingStore:
         self._recorded = recorded
         revision, retired = self._demand_not_gone_back()
         self.read = engine.read
+        self.catch_up = engine.catch_up
+        self.follow = engine.follow
         self.password = engine.password
         self.replace_hash = engine.replace_hash
         self.user = engine.user

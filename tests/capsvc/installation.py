@@ -16,7 +16,7 @@ from capsvc.passwords import HashingSlots, Passwords
 from capsvc.rates import Rates
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
-from capsvc.stores import NewUser
+from capsvc.stores import NewUser, Store
 from capsvc.stores.sqlite import SQLiteStore
 from caveats import Macaroon, time_text
 from caveats.wire import encode_text
@@ -64,10 +64,10 @@ class Clock:
 class Installation:
     """A store with one signing key, alice in it, a node and an authority."""
 
-    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+    def __init__(self, path: Path, settings: Settings | None = None, store: Store | None = None) -> None:
         self.clock = Clock()
         self.shares = ShareFile(path / "keys.json")
-        self.store = SQLiteStore.create(path / "capsvc.db")
+        self.store: Store = store or SQLiteStore.create(path / "capsvc.db")
         keyring.promote(self.store, keyring.add(self.store, self.shares, self.now), self.now)
         self.slots = HashingSlots()
         self.add_user("alice", "billing")
@@ -76,7 +76,7 @@ class Installation:
     def start(self, settings: Settings) -> None:
         """Start a node over the same store, as after a restart."""
         self.settings = settings
-        self.node = Node(self.store, self.shares, settings, self.clock)
+        self.node = Node(self.store.follow(settings.freshness), self.shares, settings, self.clock)
         rates = Rates(settings, self.clock)
         self.authority = Authority(self.node, self.store, passwords(), self.slots, LOCATION, rates)
 
@@ -127,10 +127,10 @@ class Installation:
 
 
 @contextmanager
-def installed(settings: Settings | None = None) -> Iterator[Installation]:
-    """Make an installation in a quick directory, and close it."""
+def installed(settings: Settings | None = None, store: Store | None = None) -> Iterator[Installation]:
+    """Make an installation in a quick directory, on SQLite or on a store that is empty, and close it."""
     with quick_directory() as path:
-        house = Installation(path, settings)
+        house = Installation(path, settings, store)
         try:
             yield house
         finally:

@@ -17,11 +17,12 @@ from capsvc.authority import Minted
 from capsvc.errors import CredentialsRefused, Refused
 from capsvc.node import Node, Presentation
 from capsvc.settings import Settings
+from capsvc.stores import Store
 from capsvc.stores.sqlite import SQLiteStore
 from caveats import VerificationError, time_text
 from caveats.encoding import encode_base64
 from caveats.wire import encode_text
-from tests.capsvc.installation import OTHER_PASSWORD, PASSWORD, hash_of, installed
+from tests.capsvc.installation import OTHER_PASSWORD, PASSWORD, Installation, hash_of, installed
 from tests.capsvc.revocation_model import (
     AUDIENCES,
     DAY,
@@ -46,9 +47,8 @@ class Revocations(RuleBasedStateMachine):
         self._open = ExitStack()
         patched = self._open.enter_context(pytest.MonkeyPatch.context())
         patched.setattr(capsvc.stores.column, "HOLDER_NAMES", HELD_AT_MOST)
-        self.house = self._open.enter_context(installed())
-        other = self._open.enter_context(closing(SQLiteStore(self.house.shares.path.with_name("capsvc.db"))))
-        self.running = Node(other, self.house.shares, Settings(), self.house.clock)
+        self.house, other = self.install(self._open)
+        self.running = Node(other.follow(5), self.house.shares, Settings(), self.house.clock)
         self.people = {"alice": Person()}
         self.all: list[Held] = []
         self.panic = ""
@@ -56,6 +56,11 @@ class Revocations(RuleBasedStateMachine):
         self.verifying: list[str] = []
         self.signing = "k1"
         self.at = 0
+
+    def install(self, opened: ExitStack) -> tuple[Installation, Store]:
+        """Make an installation, and open its store once more, as another process would."""
+        house = opened.enter_context(installed())
+        return house, opened.enter_context(closing(SQLiteStore(house.shares.path.with_name("capsvc.db"))))
 
     def teardown(self) -> None:
         self._open.close()

@@ -9,6 +9,7 @@ from capsvc.http.revocations import PasswordChange
 from capsvc.http.tokens import Login, Token
 from capsvc.http.users import Addition, Change
 from capsvc.http.verification import Question
+from capsvc.settings import Settings
 from caveats import Authority, KeyName, Macaroon
 
 SECRET = "do not print this"
@@ -29,6 +30,7 @@ SALT = b"sixteen secrets!"
         Question(SECRET, [SECRET]),
         Authority(KeyName("k1"), "A" * 22, "alice", "default", SALT, BEGINS, ENDS),
         Macaroon.mint(SECRET.encode(), "k1"),
+        Settings(store=f"postgresql://alice:{SECRET}@caps.example/caps"),
     ],
     ids=lambda held: type(held).__name__,
 )  # fmt: skip

@@ -47,6 +47,14 @@ def test_the_environment_gives_numbers_truths_and_lists(tmp_path: Path) -> None:
     assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::/32")
 
 
+def test_a_store_that_is_no_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    for wrong in ("sqlite:///secret", "alice:secret@caps.example", "host=caps.example password=secret"):
+        with pytest.raises(SettingsError, match="store is like postgresql://") as refused:
+            _load(tmp_path, CAPSVC_STORE=wrong)
+        assert "secret" not in str(refused.value)
+    assert _load(tmp_path, CAPSVC_STORE="postgresql://caps@caps.example/caps").store
+
+
 def test_an_empty_list_of_proxies_trusts_none(tmp_path: Path) -> None:
     assert _load(tmp_path, CAPSVC_TRUSTED_PROXIES="").trusted_proxies == ()
 
