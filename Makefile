@@ -8,11 +8,7 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-<<<<<<< HEAD
-.PHONY: run test lint format bench crash compiler contract flood fuzz soak interop interop-packages browser-packages screenshots million notebooks prove wheel clean
-=======
-.PHONY: run test lint format bench cluster crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks wheel clean
->>>>>>> pgmerge
+.PHONY: run test lint format bench cluster crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
