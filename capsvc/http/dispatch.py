@@ -9,7 +9,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capsvc.http.exchanges import ROUTE, Exchanges
+from capsvc.http.exchanges import Exchanges
 from capsvc.http.problems import problem_of
 
 
@@ -29,15 +29,17 @@ class Dispatching(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one connection. An internal error is answered, then raised for the server to log."""
         if scope["type"] == "http":
-            send = self._exchanges.begin(scope, send)
             app = None if scope.get("root_path") else self._ahead.get((scope["path"], scope["method"]))
             if app is not None:
-                scope[ROUTE] = scope["path"]
+                send = self._exchanges.begin_ahead(scope, send)
                 try:
                     await app(scope, receive, send)
                 except Exception as error:
                     with suppress(RuntimeError):  # where an answer has begun, a server takes no second one
                         await problem_of(error)(scope, receive, send)
                     raise
+                finally:
+                    self._exchanges.end_ahead(scope)
                 return
+            send = self._exchanges.begin(scope, send)
         await super().__call__(scope, receive, send)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
-from capsvc.http.problems import problem_of
+from capsvc.http.problems import STATUS, problem_of
 
 
 class Answer(NamedTuple):
@@ -37,5 +37,6 @@ class Endpoint:
                 raise
             await problem(scope, receive, send)
             return
+        scope[STATUS] = status
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.types import Message, Scope, Send
 
 from capsvc.http.facts import Proxies
+from capsvc.http.problems import STATUS
 from capsvc.request_id import HEADER, REQUEST_ID, request_id, serve
 from caveats.memo import Tally
 
@@ -46,6 +47,19 @@ class Exchanges:
             return send(message)  # not awaited: a coroutine more would cost each answer twice
 
         return answer
+
+    def begin_ahead(self, scope: Scope, send: Send) -> Send:
+        """Begin an exchange of an endpoint that says its status in the scope; a wrapped ``send`` costs 2 µs of 10."""
+        if self._log is not None:
+            scope[ROUTE] = scope["path"]
+            send = self._logged(self._log, scope, send)
+        serve(scope, self._proxies)
+        return send
+
+    def end_ahead(self, scope: Scope) -> None:
+        """Count what was answered, if anything was."""
+        if STATUS in scope:
+            self._answers[scope[STATUS] // 100 - 1] += 1
 
     def _logged(self, log: FilteringBoundLogger, scope: Scope, send: Send) -> Send:
         """Log an exchange once its answer is sent: of the address only the route's template, which holds no token."""

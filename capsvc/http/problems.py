@@ -26,7 +26,11 @@ from capsvc.errors import (
     UnknownUser,
 )
 from capsvc.logs import logger
+from capsvc.request_id import request_id
 from caveats import CaveatUnmet, Expired, MacaroonError, Revoked
+
+STATUS = "capsvc.status"
+"""Where in the ASGI scope the status stands that was answered, for who counts."""
 
 _TYPE = "urn:capsvc:problem:"
 _REALM = 'Bearer realm="capsvc"'
@@ -48,7 +52,11 @@ class Problem:
         if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008, "reason": self.title})
             return
-        await self.response()(scope, receive, send)
+        scope[STATUS] = self.status
+        response = self.response()
+        if (name := request_id()) is not None:
+            response.headers["X-Request-Id"] = name
+        await response(scope, receive, send)
 
     def response(self) -> Response:
         """Make the response."""

@@ -189,8 +189,11 @@ def test_the_access_log_has_routes_and_neither_paths_nor_queries(watched: Servin
     assert watched.client.request(secret.upper(), "/livez").status_code in (400, 405)
     answer = watched.client.get("/v1/auth", headers=bearer(watched.token()))
     wanted = answer.headers["x-request-id"]
-    lines = _logged(watched, "access")
-    (line,) = [each for each in lines if each["request_id"] == wanted]
+    deadline = time.monotonic() + 20
+    while not (found := [each for each in _logged(watched, "access") if each["request_id"] == wanted]):
+        assert time.monotonic() < deadline, "an answer is logged once it was sent"
+        time.sleep(0.02)
+    (line,), lines = found, _logged(watched, "access")
     assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/auth", 204)
     assert line["milliseconds"] > 0
     assert {"/v1/users/{user}", None} <= {each["route"] for each in lines}
