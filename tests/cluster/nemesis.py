@@ -15,6 +15,9 @@ from tests.cluster.nodes import Node, await_alive
 _STEPS = (-12, 12)
 """Seconds; two nodes that are both off still differ by less than the skew that is allowed between them."""
 
+_FINDING_SECONDS = 4.0
+"""After so long, as a rule, somebody has found the new primary and had something acknowledged by it."""
+
 
 class Nemesis:
     """Everything that is disturbed. ``probe`` is a token that nobody takes back."""
@@ -136,7 +139,7 @@ class Nemesis:
         new.promote()
         self._wait()
         let_back()
-        self._wait()
+        time.sleep(_FINDING_SECONDS + self._random.uniform(1, 2) * self._freshness)
         old.machine.kill()
         new.machine.join(REPLICATION)
         old.machine.join(REPLICATION)
