@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -64,6 +64,11 @@ cluster: $(STAMP) cluster-packages
 cluster-packages: database-packages compiler
 	@command -v ip > /dev/null || { echo "installing iproute2"; $(APT) update && \
 		$(APT) install -y --no-install-recommends iproute2 > /dev/null; }
+
+# The short form of whatever is tried to break the service, and what was lost, as a table. Takes some minutes.
+prove: $(STAMP) cluster-packages
+	@test -x /usr/sbin/nginx || { $(APT) update && $(APT) install -y nginx-light > /dev/null; }
+	@$(BIN)/python -m tests.prove
 
 # A C compiler, for the shims of tests/crash and tests/cluster.
 compiler:

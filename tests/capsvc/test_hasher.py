@@ -46,7 +46,11 @@ def test_what_one_hashes_the_other_verifies(distant: DistantHasher) -> None:
     assert extract_parameters(distant.hash(PASSWORD)) == extract_parameters(near.hash(PASSWORD))
 
 
-@pytest.mark.parametrize("hash", ["", "not a hash", "$2b$12$" + "a" * 53, hash_of(OTHER_PASSWORD)])
+@pytest.mark.parametrize(
+    "hash",
+    ["", "not a hash", "$2b$12$" + "a" * 53, hash_of(OTHER_PASSWORD)],
+    ids=["nothing", "no hash", "of bcrypt", "of another password"],
+)
 def test_whatever_is_not_the_passwords_hash_is_refused(distant: DistantHasher, hash: str) -> None:
     with pytest.raises(VerifyMismatchError):
         distant.verify(hash, PASSWORD)
