@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench cluster crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove wheel clean
+.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -17,7 +17,7 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages compiler database-packages)
+test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages cluster-packages)
 	@test -z "$$CI" || command -v systemd-analyze > /dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends systemd; } > /dev/null
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
@@ -54,12 +54,23 @@ KILLS ?= 1000
 crash: $(STAMP) compiler
 	@$(BIN)/python -m tests.crash --kills $(KILLS)
 
+# Ten minutes of killing, pausing and cutting off databases and nodes at random, on networks of its own; docs/postgresql.md.
+# Needs root. CLUSTER_SECONDS is another length.
+CLUSTER_SECONDS ?= 600
+cluster: $(STAMP) cluster-packages
+	@$(BIN)/python -m tests.cluster --seconds $(CLUSTER_SECONDS)
+
+# What tests/cluster needs: databases, networks, and a compiler for the clock that it sets.
+cluster-packages: database-packages compiler
+	@command -v ip > /dev/null || { echo "installing iproute2"; $(APT) update && \
+		$(APT) install -y --no-install-recommends iproute2 > /dev/null; }
+
 # The short form of whatever is tried to break the service, and what was lost, as a table. Takes some minutes.
-prove: $(STAMP) compiler
+prove: $(STAMP) cluster-packages
 	@test -x /usr/sbin/nginx || { $(APT) update && $(APT) install -y nginx-light > /dev/null; }
 	@$(BIN)/python -m tests.prove
 
-# A C compiler, for the shim of tests/crash.
+# A C compiler, for the shims of tests/crash and tests/cluster.
 compiler:
 	@command -v cc > /dev/null || { echo "installing gcc"; $(APT) update && \
 		$(APT) install -y --no-install-recommends gcc libc6-dev > /dev/null; }

@@ -65,6 +65,13 @@ TRIALS = [
         _json(lambda told: Told(f"{told['kills']} kills, {told['acknowledged']} acknowledged", told["lost"])),
     ),
     Trial(
+        "a cluster whose nodes and databases are killed, paused and cut off",
+        ("tests.cluster", "--seconds", "20"),
+        _json(lambda told: Told(
+            f"{sum(told['faults'].values())} faults, {told['acknowledged']} acknowledged", told["violations"]
+        )),
+    ),
+    Trial(
         "full, read-only, locked and damaged disks; old backups",
         _pytest("tests/capsvc/http/test_broken_disk.py", "tests/capsvc/http/test_restore.py",
                 "tests/capsvc/http/test_broken_home.py", "tests/capsvc/test_high_water.py"),
