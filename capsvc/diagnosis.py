@@ -127,7 +127,7 @@ def _high_water(home: Home, mark: Mark | None, examined: Examined) -> Iterator[s
         if not home.high_water.exists and not home.shares.expects_high_water:
             yield f"{home.high_water.path} is missing: the next command that opens the store makes it"
         else:
-            home.high_water.read()  # says what is wrong
+            home.read_high_water()  # says what is wrong
         return
     if examined.revision is not None and examined.revision < mark.revision:
         yield f"the database went back from revision {mark.revision} to {examined.revision}: run `capsvc recover`"

@@ -177,6 +177,10 @@ class Home:
                         self.make_high_water(0)
             except OSError as wrong:
                 raise StoreUnavailable(f"the high water cannot be made: {wrong.strerror}") from None
+        return self.read_high_water()
+
+    def read_high_water(self) -> Mark:
+        """Read the high water. Raises SettingsError, which says what to do where there is none."""
         if self.settings.store and not self.high_water.exists:
             raise SettingsError(
                 f"{self.high_water.path} is missing, so that nobody knows whether the database went back:"

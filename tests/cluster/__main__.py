@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 
@@ -30,7 +29,7 @@ def main() -> None:
         if os.geteuid():
             sys.exit("error: only root makes networks")
         command = [*_APART, sys.executable, "-m", "tests.cluster", *sys.argv[1:], "--seed", str(wanted.seed)]
-        sys.exit(subprocess.run(command, env={**os.environ, _INSIDE: "true"}, check=False).returncode)
+        os.execvpe(command[0], command, {**os.environ, _INSIDE: "true"})  # noqa: S606
     from tests.cluster.trial import run
 
     summary = run(wanted.seconds, wanted.freshness, wanted.seed)

@@ -15,6 +15,7 @@ from tests.cluster.nodes import Node, await_alive
 _STEPS = (-12, 12)
 """Seconds; two nodes that are both off still differ by less than the skew that is allowed between them."""
 
+_AT_LEAST = 3
 _FINDING_SECONDS = 4.0
 """After so long, as a rule, somebody has found the new primary and had something acknowledged by it."""
 
@@ -45,9 +46,12 @@ class Nemesis:
         }
 
     def disturb(self, until: float) -> None:
-        """Go through all kinds, then choose at random, until a time; a clock is stepped along with each."""
+        """Go through all kinds, then choose at random, until a time; a clock is stepped along with each.
+
+        The first few are gone through even if the time is over.
+        """
         kinds = [*self._kinds]
-        while time.monotonic() < until:
+        while time.monotonic() < until or len(self.healings) < _AT_LEAST:
             kind = kinds.pop(0) if kinds else self._random.choice([*self._kinds])
             stepped = self._random.choice(self._nodes)
             stepped.step_clock(self._random.choice(_STEPS))

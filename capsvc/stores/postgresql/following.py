@@ -250,7 +250,7 @@ class Following:
         held = self._held
         if connection is not None and (held is None or self._clock() > held.until):
             return
-        with selectors.DefaultSelector() as sources:
+        with selectors.PollSelector() as sources:  # needs no descriptor, of which there may be none left
             sources.register(self._wakes, selectors.EVENT_READ)
             if connection is not None:
                 sources.register(connection, selectors.EVENT_READ)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -236,6 +240,49 @@ def test_what_is_answered_from_memory_and_what_is_asked_for_is_counted(follows: 
         follows.read("alice", ())
     follows.catch_up(ANY)
     assert follows.tally == [3, 1]
+
+
+def test_a_process_that_has_no_descriptor_left_goes_on_following(
+    follows: Following, clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_BETWEEN_SECONDS", 0.1)
+    beating = "SELECT node FROM beats"
+    with psycopg.connect(url) as connection:
+        before = connection.execute(beating).fetchall()
+    with _no_descriptor_left():
+        for _ in range(3):
+            clock.forward(4)
+            wait_until(lambda: follows._held and follows._held.until == clock() + 5)
+        follows.read("alice", ())
+    with psycopg.connect(url) as connection:
+        assert connection.execute(beating).fetchall() == before, "another connection was made"
+
+
+@contextmanager
+def _no_descriptor_left() -> Iterator[None]:
+    """Take every descriptor that this process may have, and whatever it lets go of."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    taken: list[int] = []
+    over = threading.Event()
+
+    def take() -> None:
+        while not over.wait(0.001):
+            with suppress(OSError):
+                while True:
+                    taken.append(os.dup(0))
+
+    taking = threading.Thread(target=take)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 2, hard))
+    taking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        taking.join()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def _rows(follows: Following) -> object:

@@ -55,6 +55,7 @@ def test_a_further_home_needs_the_key_file_and_the_high_water_of_the_first(
     shutil.copy(home.shares.path, other.path)
     with pytest.raises(SettingsError, match="copy it from another home"):
         other.open_store()
+    assert [said for said in diagnose(other) if "copy it from another home" in said]
     shutil.copy(home.high_water.path, other.path)
     with closing(other.open_store()) as there, closing(home.open_store()) as here:
         assert there.revoke_all("alice", LATER) == here.revision()
