@@ -11,6 +11,7 @@ from capsvc.acts import ANYBODY, LEAK_REPORT, REVOKE, Act
 from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.service import Service
 from capsvc.leaks import Leaks
+from capsvc.request_id import request_id
 
 PATH = "/v1/leaks"
 
@@ -36,6 +37,7 @@ class Reports:
 
     async def report(self, request: Request) -> Response:
         """``POST /v1/leaks``: answered once what it takes back is durable."""
+        request_id()  # made here for every report: on the answers of those alone that are logged it would tell them
         self._service.rates.report(self._service.address(request))
         report = await read(request, Report, self._service.settings.body_bytes)
         taken = await to_thread.run_sync(self._leaks.take_back, report.token)
