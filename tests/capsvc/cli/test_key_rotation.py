@@ -17,7 +17,7 @@ from tests.capsvc.http.serving import bearer
 from tests.serving import Server, run
 
 T = TypeVar("T")
-ROTATIONS = 3
+ROTATIONS = 2
 
 
 def test_section_7_rotating_again_and_again_under_load_drops_no_valid_token(tmp_path: Path) -> None:

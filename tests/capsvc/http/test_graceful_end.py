@@ -19,7 +19,7 @@ import pytest
 from caveats.wire import encode_text
 from tests.capsvc.http.serving import PASSWORD, Serving, append, bearer, make_home, serving
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 @dataclass
