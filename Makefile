@@ -5,9 +5,10 @@ VENV := .venv
 # Where a shell sets it, each of the many processes that the tests start compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench interop interop-packages browser-packages database-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -16,7 +17,9 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages database-packages)
+test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages database-packages compiler)
+	@test -z "$$CI" || command -v systemd-analyze > /dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends systemd; } > /dev/null
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
 	$(BIN)/pytest -n 2 --dist worksteal
 
@@ -34,12 +37,31 @@ bench: $(STAMP)
 	@command -v apt-get > /dev/null && apt-get install -y -qq libmacaroons0 golang-go golang-gopkg-macaroon.v2-dev wrk \
 		> /dev/null 2>&1 || echo "no apt here, or not root: C, Go and the load over HTTP are left out"
 	$(BIN)/python -m benchmarks --write
+	$(BIN)/python -m benchmarks.worst --strict
+
+# An hour of hostile input to whatever reads strangers' bytes; docs/hostile-input.md. FUZZ_SECONDS is another length.
+FUZZ_SECONDS ?= 3600
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+# schemathesis on the contract of a running service, some hundred requests for each operation.
+contract: $(STAMP)
+	CONTRACT_EXAMPLES=200 $(BIN)/pytest -q --timeout 3000 tests/capsvc/http/test_contract_fuzzed.py
+
+# Kills the service a thousand times at random instants, two hundred of them with a disk that forgets what was not synced,
+# and prints what was tried and lost. Takes half an hour.
+KILLS ?= 1000
+crash: $(STAMP) compiler
+	@$(BIN)/python -m tests.crash --kills $(KILLS)
+
+# A C compiler, for the shim of tests/crash.
+compiler:
+	@command -v cc > /dev/null || { echo "installing gcc"; $(APT) update && \
+		$(APT) install -y --no-install-recommends gcc libc6-dev > /dev/null; }
 
 # Prints who minted, who narrowed and who verified, as a table.
 interop: $(STAMP) interop-packages
 	INTEROP_TABLE=true $(BIN)/pytest -q -n 2 --dist worksteal tests/interop
-
-APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 
 # C, Go and JavaScript libraries for tests/interop. Does nothing where all are there.
 interop-packages:
@@ -79,6 +101,14 @@ notebooks: $(STAMP)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[notebooks]'
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
+# What a flood of logins does to everybody else: a few minutes, on a machine that does nothing else.
+flood: $(STAMP)
+	$(BIN)/python -m benchmarks.flood
+
+# Ten minutes of everything at once, with revocations at random.
+soak: $(STAMP)
+	$(BIN)/python -m benchmarks.soak
+
 million: $(STAMP)
 	TEST_IMPORT_USERS=1000000 $(BIN)/pytest -q --timeout 3000 tests/capsvc/cli/test_users.py -k many_users
 
@@ -96,4 +126,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

@@ -8,9 +8,12 @@ from secrets import token_bytes
 
 from anyio import to_thread
 
+from capsvc.acts import API, Act, Presented
+from capsvc.counters import ACCEPTED, REFUSED
 from capsvc.errors import CredentialsRefused, Refused
 from capsvc.node import Node
 from capsvc.passwords import HashingSlots, Passwords
+from capsvc.rates import Rates
 from capsvc.sealing import is_bound_root, seal
 from capsvc.settings import Settings
 from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
@@ -40,6 +43,17 @@ class Minted:
     token: str
     written: Written
 
+    def act(
+        self, act: str, via: str = API, *, narrowed: list[str] | None = None, presented: Presented | None = None
+    ) -> Act:
+        """Describe how it came to be, without its salt."""
+        written = self.written
+        return Act(
+            act=act, who=written.user, via=via, audience=written.key_name.audience, name=written.salt_name,
+            nonce=written.nonce, narrowed=narrowed or None, begins=written.not_before, ends=written.not_after,
+            presented=presented,
+        )  # fmt: skip
+
     @property
     def macaroon(self) -> Macaroon:
         """The macaroon that the text is of."""
@@ -49,26 +63,50 @@ class Minted:
 class Authority:
     """Puts authority into macaroons, and takes it back."""
 
-    def __init__(self, node: Node, store: Store, passwords: Passwords, slots: HashingSlots, location: str) -> None:
+    def __init__(
+        self,
+        node: Node,
+        store: Store,
+        passwords: Passwords,
+        slots: HashingSlots,
+        location: str,
+        rates: Rates | None = None,
+    ) -> None:
         self._node = node
         self._store = store
         self._passwords = passwords
         self._slots = slots
         self._location = location
         self._settings: Settings = node.settings
+        self._rates = rates or Rates(node.settings)
 
     async def log_in(
-        self, user: str, password: str, audience: str | None, salt_name: str = DEFAULT_SALT_NAME, lifetime: int = 0
+        self,
+        user: str,
+        password: str,
+        audience: str | None,
+        salt_name: str = DEFAULT_SALT_NAME,
+        lifetime: int = 0,
+        *,
+        address: str | None = None,
     ) -> Minted:
         """Check a password and mint a root macaroon.
 
-        ``lifetime`` is in seconds, 0 for the usual one. Raises CredentialsRefused; Refused for an
-        audience that the user may not have, a holder's salt name, or a lifetime that is too long;
-        ValueError for a salt's name that is none; TooBusy.
+        ``lifetime`` is in seconds, 0 for the usual one; ``address`` is where the password comes from, all
+        that say none counting as one. Raises CredentialsRefused; Refused for an audience that the user may
+        not have, a holder's salt name, or a lifetime that is too long; ValueError for a salt's name that
+        is none; TooMany before, and TooBusy instead of, the slow hash.
         """
         check_salt_name(salt_name)
         span = self._span(lifetime)
-        issued, now = await self._slots.run(self._log_in, user, password, salt_name)
+        logins = self._node.counters.logins
+        with self._rates.password_try(user, address):
+            try:
+                issued, now = await self._slots.run(self._log_in, user, password, salt_name)
+            except CredentialsRefused:
+                logins[REFUSED] += 1
+                raise
+        logins[ACCEPTED] += 1
         if audience is not None and audience not in issued.audiences:
             raise Refused(f"{user} may not have macaroons for the audience {audience}")
         return await to_thread.run_sync(self._mint, user, audience, salt_name, issued, now, span)
@@ -152,9 +190,13 @@ class Authority:
             raise Refused("the instant lies in the future: choose now or earlier")
         return self._store.panic(before)
 
-    async def change_password(self, user: str, current: str, new: str) -> int:
-        """Change a password and all of the user's salts; return the revision. Raises CredentialsRefused."""
-        return await self._slots.run(self._change_password, user, current, new)
+    async def change_password(self, user: str, current: str, new: str, *, address: str | None = None) -> int:
+        """Change a password and all of the user's salts; return the revision.
+
+        ``address`` is where the current password comes from. Raises CredentialsRefused, TooMany, TooBusy.
+        """
+        with self._rates.password_try(user, address):
+            return await self._slots.run(self._change_password, user, current, new)
 
     def _change_password(self, user: str, current: str, new: str) -> int:
         known = self._verified_hash(user, current)

@@ -19,6 +19,10 @@ class StoreBusy(StoreUnavailable):
     """The store is locked for the moment; who can wait may ask again with patience."""
 
 
+class Unacknowledged(StoreUnavailable):
+    """A change may stand, but its high water could not be written; to ask for it again is safe."""
+
+
 class NotSeenYet(StoreUnavailable):
     """This node has not seen a revision that it was asked to have seen."""
 
@@ -40,6 +44,14 @@ class TooBusy(CapsvcError):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__("too many logins at once; try again in a moment")
+        self.retry_after = retry_after
+
+
+class TooMany(CapsvcError):
+    """Something was done too often from one place. ``what`` names it, ``retry_after`` is in seconds."""
+
+    def __init__(self, what: str, retry_after: int) -> None:
+        super().__init__(f"too many {what} from here; try again in {retry_after} seconds")
         self.retry_after = retry_after
 
 

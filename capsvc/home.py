@@ -1,28 +1,33 @@
 """The home of one installation: a directory, mode 0700, with everything that it keeps.
 
 ``capsvc.toml`` (settings, optional), ``capsvc.db`` (the store, unless the settings name another), ``keys.json`` (the
-file shares of the key ring), ``address`` (where ``serve`` listens), ``first-password`` (of the first user, once),
-``replays.db`` (what the replay guard let in within the last minute, where it is on), ``outcomes/`` (how verifications
-ended, by minute).
+file shares of the key ring), ``high-water`` (what a database that went back is held to), ``address`` (where ``serve``
+listens), ``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last
+minute, where it is on), ``outcomes/`` (how verifications ended, by minute), ``metrics/`` (what each worker
+counts), ``audit.jsonl`` (the audit log).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from capsvc import keyring
-from capsvc.errors import SettingsError
+from capsvc.audit import AuditFile
+from capsvc.errors import SettingsError, StoreUnavailable
+from capsvc.high_water import HighWater, Mark
 from capsvc.settings import DEFAULT_HOME, Settings, load
 from capsvc.shares import ShareFile
 from capsvc.stores import Store
+from capsvc.stores.acknowledging import AcknowledgingStore
 from capsvc.stores.replays import Replays
 from capsvc.stores.sqlite import SQLiteStore
 
 _DATABASE, _SHARES, _ADDRESS, _FIRST_PASSWORD = "capsvc.db", "keys.json", "address", "first-password"
-_REPLAYS, _OUTCOMES = "replays.db", "outcomes"
+_HIGH_WATER, _REPLAYS, _OUTCOMES, _METRICS, _AUDIT = "high-water", "replays.db", "outcomes", "metrics", "audit.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +40,28 @@ class Home:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Home:
         """Find the home (``CAPSVC_HOME``, else ``./var``) and read its settings. Raises SettingsError."""
-        path = Path(environment.get("CAPSVC_HOME") or DEFAULT_HOME).absolute()
+        path = cls.at(environment)
         return cls(path, load(path, environment))
+
+    @staticmethod
+    def at(environment: Mapping[str, str]) -> Path:
+        """Say where the home is."""
+        return Path(environment.get("CAPSVC_HOME") or DEFAULT_HOME).absolute()
 
     @property
     def shares(self) -> ShareFile:
         """The file of key shares."""
         return ShareFile(self.path / _SHARES)
+
+    @property
+    def database(self) -> Path:
+        """The database of the store."""
+        return self.path / _DATABASE
+
+    @property
+    def high_water(self) -> HighWater:
+        """The highest revision that was acknowledged, and the keys that were retired."""
+        return HighWater(self.path / _HIGH_WATER)
 
     @property
     def address_file(self) -> Path:
@@ -59,9 +79,24 @@ class Home:
         return self.path / _OUTCOMES
 
     @property
+    def replays(self) -> Path:
+        """The table of the replay guard, where it is on."""
+        return self.path / _REPLAYS
+
+    @property
+    def metrics(self) -> Path:
+        """The directory in which workers count."""
+        return self.path / _METRICS
+
+    @property
+    def audit(self) -> AuditFile:
+        """The audit log."""
+        return AuditFile(self.path / _AUDIT)
+
+    @property
     def exists(self) -> bool:
         """Whether this home was initialised."""
-        return self.shares.path.exists() if self.settings.store else (self.path / _DATABASE).exists()
+        return self.shares.path.exists() if self.settings.store else self.database.exists()
 
     def create(self, now: str) -> Store:
         """Make an empty home with one key that signs. Raises SettingsError where there is one already."""
@@ -71,39 +106,88 @@ class Home:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as wrong:
             raise SettingsError(f"a home cannot be made at {self.path}: {wrong.strerror}") from None
-        store: Store = self._database() if self.settings.store else SQLiteStore.create(self.path / _DATABASE)
-        if store.keys()[1]:
-            store.close()
+        engine: Store = self.open_engine() if self.settings.store else SQLiteStore.create(self.database)
+        if engine.keys()[1]:
+            engine.close()
             raise SettingsError(
-                f"the database holds an installation already: copy {_SHARES} from a home of it to {self.path}"
+                f"the database holds an installation already: copy {_SHARES} and {_HIGH_WATER} from a home of it"
+                f" to {self.path}"
             )
+        self.high_water.create()
+        store = AcknowledgingStore(engine, self.high_water, Mark())
         key_id = keyring.add(store, self.shares, now)
         keyring.promote(store, key_id, now)
         return store
 
     def demand(self) -> None:
-        """Raise SettingsError unless this home was initialised."""
+        """Raise SettingsError unless this home was initialised, and nobody else can change what is in it."""
         if not self.exists:
             raise SettingsError(f"there is no home at {self.path}: run `capsvc init`, or set CAPSVC_HOME")
+        if self.path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise SettingsError(f"others can write into the home {self.path}: chmod 700 it, and see what they changed")
 
     def open_store(self) -> Store:
-        """Open the store. Raises SettingsError where there is none, StoreUnavailable where it does not open."""
-        self.demand()
-        return self._database() if self.settings.store else SQLiteStore(self.path / _DATABASE)
+        """Open the store. Raises StoreUnavailable where it does not open.
 
-    def _database(self) -> Store:
+        Raises SettingsError where there is none, or where it is not what was acknowledged: it went back.
+        """
+        self.demand()
+        recorded = self._recorded()
+        engine = self.open_engine()
+        try:
+            return AcknowledgingStore(engine, self.high_water, recorded)
+        except BaseException:
+            engine.close()
+            raise
+
+    def demand_file(self) -> None:
+        """Raise SettingsError where the store is no file of this home."""
+        if self.settings.store:
+            raise SettingsError("the store is PostgreSQL: its own tools look after it; see docs/postgresql.md")
+
+    def open_engine(self) -> Store:
+        """Open the store without asking whether it went back. Raises SettingsError, StoreUnavailable."""
+        if not self.settings.store:
+            return SQLiteStore(self.database)
         from capsvc.stores.postgresql import PostgreSQLStore
 
         return PostgreSQLStore(self.settings.store)
 
+    def make_high_water(self, revision: int, retired: Collection[str] = ()) -> None:
+        """Make the high water, or make it anew where it is damaged. Raises SettingsError, OSError."""
+        self.high_water.create(revision, retired)
+        self.shares.write(self.shares.read())  # which from then on expects it
+
+    def _recorded(self) -> Mark:
+        """Read the high water. Raises SettingsError, StoreUnavailable.
+
+        Made by an earlier version, a home has none, and its key file expects none: it gets both. Where the key
+        file does expect one, somebody deleted it.
+        """
+        if not self.high_water.exists:
+            try:
+                with self.shares.locked():
+                    if not self.high_water.exists and not self.shares.expects_high_water:
+                        self.make_high_water(0)
+            except OSError as wrong:
+                raise StoreUnavailable(f"the high water cannot be made: {wrong.strerror}") from None
+        return self.high_water.read()
+
     def open_replays(self) -> Replays:
         """Open the table of the replay guard, or make it. Raises SettingsError, StoreUnavailable."""
         self.demand()
-        return Replays(self.path / _REPLAYS)
+        return Replays(self.replays)
 
     def write_private(self, path: Path, text: str) -> None:
-        """Write a file that only its owner can read."""
+        """Write a file that only its owner can read, durably: nobody knows the first password but this file."""
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

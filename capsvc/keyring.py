@@ -7,7 +7,7 @@ service, one in the store. Either alone says nothing about it; a check value ref
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from secrets import token_bytes
@@ -17,12 +17,16 @@ from typing import Self
 from capsvc.errors import Refused, SettingsError
 from capsvc.hkdf import hkdf_sha256
 from capsvc.shares import ShareFile
+from capsvc.stores import PENDING as PENDING
+from capsvc.stores import RETIRED as RETIRED
+from capsvc.stores import SIGNING as SIGNING
+from capsvc.stores import VERIFYING as VERIFYING
 from capsvc.stores import Column, Store, StoredKey
 from capsvc.ticket_keys import PUBLIC, SHARED, OpeningKey, PrivateKey, SharedKey
 from caveats import KeyName
 
 SECRET_BYTES = 32
-PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
+_DERIVED = 1024
 _SIGNING_PURPOSE = "capsvc macaroon root key 1"
 _CHECK_PURPOSE = "capsvc ring secret check 1"
 _CONSOLE_PURPOSE = "capsvc console session 1"
@@ -65,13 +69,12 @@ class KeyRing:
                 raise SettingsError(
                     f"{shares.path} holds no share of key {key.key_id}: restore the file from its backup"
                 )
-            secret = _xor(half, key.share)
-            if not compare_digest(_check(secret, key.key_id), key.check):
+            if not fits(key, half):
                 raise SettingsError(
                     f"the share of key {key.key_id} in {shares.path} does not belong to this database:"
                     " restore the two from the same installation"
                 )
-            keys[key.key_id] = RingKey(key.key_id, key.state, secret)
+            keys[key.key_id] = RingKey(key.key_id, key.state, _xor(half, key.share))
         return cls(count, MappingProxyType(keys))
 
     def signing(self) -> RingKey:
@@ -89,6 +92,8 @@ class KeyRing:
             if key is None:
                 return None
             derived = hkdf_sha256(key.secret, _SIGNING_PURPOSE, key.key_id, name.audience or "")
+            if len(self._derived) >= _DERIVED:  # strangers' tokens can name any audience
+                self._derived.clear()
             self._derived[name] = derived
         return derived
 
@@ -109,14 +114,45 @@ class KeyRing:
 def add(store: Store, shares: ShareFile, now: str) -> str:
     """Add a random pending key and return its id: its file share first, so that no stored key lacks one."""
     with shares.locked():
-        _, stored = store.keys()
-        halves = shares.read() if shares.path.exists() or stored else {}
-        used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
-        key_id = f"k{max(used, default=0) + 1}"
-        secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
-        shares.write({**halves, key_id: half})
-        store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
+        return _add(store, shares, now)
+
+
+def rotate(store: Store, shares: ShareFile, now: str) -> str:
+    """Add a key and let it sign at once; return its id. For services that read this one file of shares.
+
+    Whoever is killed in between leaves a share, or a pending key, that signs nothing; the next rotation
+    makes another, since what lay there may have been seen.
+    """
+    with shares.locked():
+        key_id = _add(store, shares, now)
+        promote(store, key_id, now)
     return key_id
+
+
+def _add(store: Store, shares: ShareFile, now: str) -> str:
+    _, stored = store.keys()
+    halves = shares.read() if shares.path.exists() or stored else {}
+    used = [int(key_id[1:]) for key_id in (*halves, *(key.key_id for key in stored))]
+    key_id = f"k{max(used, default=0) + 1}"
+    secret, half = token_bytes(SECRET_BYTES), token_bytes(SECRET_BYTES)
+    shares.write({**halves, key_id: half})
+    store.add_key(StoredKey(key_id, PENDING, _xor(secret, half), _check(secret, key_id), now))
+    return key_id
+
+
+def fits(key: StoredKey, half: bytes) -> bool:
+    """Whether a share belongs to the store's share of a key."""
+    return compare_digest(_check(_xor(half, key.share), key.key_id), key.check)
+
+
+def demand_fit(stored: Sequence[StoredKey], shares: ShareFile) -> None:
+    """Raise SettingsError unless the file's shares belong to a store's keys, the retired ones among them."""
+    halves = shares.read()
+    held = [fits(key, halves[key.key_id]) for key in stored if key.key_id in halves]
+    if not held or not all(held):
+        raise SettingsError(
+            f"the shares in {shares.path} do not belong to this database: it is of another installation"
+        )
 
 
 def demand_share(store: Store, shares: ShareFile, key_id: str) -> None:

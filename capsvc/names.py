@@ -9,6 +9,9 @@ from caveats import BUILTIN, check_audience
 
 ADMIN, VERIFY = "capsvc.admin", "capsvc.verify"
 RESERVED_AUDIENCES = (ADMIN, VERIFY)
+CONSOLE_SALT_NAME = "console"
+"""The salt's name that sessions of the console are logged in with."""
+
 _RESERVED_PREFIX = "capsvc."
 _USER_CHARACTERS = 128
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from time import perf_counter_ns
 from typing import Any, NamedTuple
 
+from capsvc.counters import VERIFYING_NS, Counters, count_span
 from capsvc.errors import NotSeenYet
 from capsvc.keyring import KeyRing
-from capsvc.outcomes import ACCEPTED, count_refusal, no_counts
+from capsvc.outcomes import ACCEPTED, Counted, count_refusal
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
 from capsvc.stores import Column
@@ -29,6 +31,7 @@ from caveats import (
     Verifier,
     time_text,
 )
+from caveats.memo import Tally
 from caveats.wire import Limits, decode_text, unverified_identifier
 
 
@@ -49,6 +52,10 @@ class Verdict(NamedTuple):
     revision: int
 
 
+_AUDIENCES = 1024
+"""So many are remembered, each with what was proven for it."""
+
+_QUICK_NS = VERIFYING_NS[0]
 _new = tuple.__new__  # past the argument handling of NamedTuple, half of its cost: there is one a request
 
 
@@ -64,11 +71,18 @@ class Node:
     """Verifies presentations with the current key ring, salts and clock."""
 
     def __init__(
-        self, store: Column, shares: ShareFile, settings: Settings, clock: Callable[[], float] = time.time
+        self,
+        store: Column,
+        shares: ShareFile,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        counters: Counters | None = None,
     ) -> None:
         self.settings = settings
         self.vocabulary = settings.words
-        self.outcomes = no_counts()
+        self.counters = counters or Counters()
+        self._ended, self._took = self.counters.outcomes, self.counters.verifying
+        self.outcomes = Counted(self._ended)
         self._store = store
         self._shares = shares
         self._clock = clock
@@ -118,6 +132,7 @@ class Node:
         Only formats 1 and 2 are read. Raises what :meth:`caveats.Verifier.verify` does, StoreUnavailable
         when the column cannot say or has not seen ``min_revision``, and StoreBusy unless ``patient``.
         """
+        began = perf_counter_ns()
         try:
             token, texts = presentation
             if token.startswith("{"):  # a verifier would read the JSON of format 2 as well
@@ -150,10 +165,17 @@ class Node:
                         raise InvalidMacaroon() from None
                     verifying = current
                 else:
-                    self.outcomes[ACCEPTED] += 1
+                    spent, took = perf_counter_ns() - began, self._took
+                    if spent <= _QUICK_NS:  # count_span, written out: there is one a request
+                        took[0] += 1
+                        took[-1] += spent
+                    else:
+                        count_span(took, VERIFYING_NS, spent)
+                    self._ended[ACCEPTED] += 1
                     return _new(Verdict, (capability, revision))
         except MacaroonError as error:
-            count_refusal(self.outcomes, error, request)
+            count_span(self._took, VERIFYING_NS, perf_counter_ns() - began)
+            count_refusal(self._ended, error, request)
             raise
 
     def _one_of(self, audiences: Sequence[str | None], token: str) -> str | None:
@@ -169,26 +191,29 @@ class Node:
             return self._verifying
 
     def _load(self, patient: bool = True) -> _Verifying:
-        return _Verifying(KeyRing.load(self._store, self._shares, patient=patient), self._longest, self._limits)
+        ring = KeyRing.load(self._store, self._shares, patient=patient)
+        return _Verifying(ring, self._longest, self._limits, self.counters.proofs)
 
 
 class _Verifying:
     """A key ring with a verifier for each audience, whose memories of proven chains go with the ring."""
 
-    def __init__(self, ring: KeyRing, longest: timedelta, limits: Limits) -> None:
+    def __init__(self, ring: KeyRing, longest: timedelta, limits: Limits, proofs: Tally) -> None:
         self.ring = ring
-        self.verifiers = _Verifiers(_RootKeys(ring), longest, limits)
+        self.verifiers = _Verifiers(_RootKeys(ring), longest, limits, proofs)
 
 
 class _Verifiers(dict[str | None, Verifier]):
     """The verifiers of the audiences that are asked for here, each made when it first is."""
 
-    def __init__(self, keys: _RootKeys, longest: timedelta, limits: Limits) -> None:
+    def __init__(self, keys: _RootKeys, longest: timedelta, limits: Limits, proofs: Tally) -> None:
         super().__init__()
-        self._keys, self._longest, self._limits = keys, longest, limits
+        self._keys, self._longest, self._limits, self._proofs = keys, longest, limits, proofs
 
     def __missing__(self, audience: str | None) -> Verifier:
-        self[audience] = Verifier(self._keys.__getitem__, audience, self._longest, self._limits)
+        if len(self) >= _AUDIENCES:  # who asks to have a token taken back can name any
+            self.clear()
+        self[audience] = Verifier(self._keys.__getitem__, audience, self._longest, self._limits, proofs=self._proofs)
         return self[audience]
 
 
@@ -206,6 +231,8 @@ class _RootKeys(dict[KeyName, bytes]):
         root_key = self._ring.root_key(name)
         if root_key is None:
             raise _UnknownKey
+        if len(self) >= _AUDIENCES:
+            self.clear()
         self[name] = root_key
         return root_key
 

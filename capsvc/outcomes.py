@@ -1,7 +1,7 @@
 """Outcomes: how many verifications ended how, minute by minute for a day, and nothing of whose they were.
 
-A node counts in a dict, since there is one a request. Every few seconds each worker adds what was counted
-to the current minute and writes its minutes to a file of its own; all files together are the service's.
+A node counts in the counters of its process (:mod:`capsvc.counters`). Every few seconds each worker adds what
+was counted to the current minute and writes its minutes to a file of its own; all files together are the service's.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
 from caveats import CaveatUnmet, Expired, MacaroonError, Request, Revoked
+from caveats.memo import Tally
 
-ACCEPTED, EXPIRED, REVOKED, UNMET, INVALID = OUTCOMES = ("accepted", "expired", "revoked", "unmet", "invalid")
+OUTCOMES = ("accepted", "expired", "revoked", "unmet", "invalid")
+ACCEPTED, EXPIRED, REVOKED, UNMET, INVALID = range(len(OUTCOMES))
 WRITE_SECONDS = 5.0
 _MINUTE = 60
 KEPT_MINUTES = 24 * 60
@@ -30,7 +32,23 @@ def no_counts() -> Counts:
     return dict.fromkeys(OUTCOMES, 0)
 
 
-def count_refusal(counts: Counts, error: MacaroonError, request: Request) -> None:
+class Counted(Mapping[str, int]):
+    """How often, by outcome, as a tally says now."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __getitem__(self, outcome: str) -> int:
+        return self._tally[OUTCOMES.index(outcome)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(OUTCOMES)
+
+    def __len__(self) -> int:
+        return len(OUTCOMES)
+
+
+def count_refusal(counts: Tally, error: MacaroonError, request: Request) -> None:
     """Count how a verification was refused.
 
     Where only a ``body`` caveat is in the way, and the request does not say its body yet, nothing is

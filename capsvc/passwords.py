@@ -1,4 +1,4 @@
-"""Passwords: the one slow hash, Argon2id, run off the event loop and never more than there are cores.
+"""Passwords: the one slow hash, Argon2id, run off the event loop and never more often at once than there are cores.
 
 Parameters follow the OWASP Password Storage Cheat Sheet's minimum for Argon2id (19 MiB, two passes, one
 lane), which the settings can raise and not lower.
@@ -11,13 +11,17 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from secrets import token_hex
+from time import perf_counter_ns
 from typing import Any, TypeVar
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from capsvc.counters import HASHING_NS, RUNNING, WAITING, Counters, count_span
 from capsvc.errors import CredentialsRefused, TooBusy
+from capsvc.hasher import DistantHasher
 from capsvc.settings import Settings
 from caveats.encoding import HALF_CHARACTER
 
@@ -34,18 +38,21 @@ _PHC = re.compile(
 
 
 class Passwords:
-    """Hashes and verifies passwords. An unknown user costs what a known one does."""
+    """Hashes and verifies passwords. An unknown user costs what a known one does.
 
-    def __init__(self, settings: Settings) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=settings.argon2_time,
-            memory_cost=settings.argon2_memory_kib,
-            parallelism=settings.argon2_parallelism,
-            hash_len=32,
-            salt_len=16,
-            type=Type.ID,
-        )
-        self._decoy = self._hasher.hash(token_hex())
+    A ``hasher`` that hashes elsewhere is given by a service; a command hashes where it is.
+    """
+
+    def __init__(self, settings: Settings, hasher: Callable[..., PasswordHasher] = PasswordHasher) -> None:
+        parameters: dict[str, Any] = {
+            "time_cost": settings.argon2_time,
+            "memory_cost": settings.argon2_memory_kib,
+            "parallelism": settings.argon2_parallelism,
+            "hash_len": 32,
+            "salt_len": 16,
+        }
+        self._hasher = hasher(**parameters)
+        self._decoy = PasswordHasher(**parameters).hash(token_hex())
 
     def hash(self, password: str) -> str:
         """Hash a new password. Raises ValueError for one of a length that is not accepted."""
@@ -68,6 +75,11 @@ class Passwords:
         """Hash a password that was verified anew, whatever its length."""
         return self._hasher.hash(password)
 
+    def close(self) -> None:
+        """Let go of what hashes."""
+        if isinstance(self._hasher, DistantHasher):
+            self._hasher.close()
+
     def is_outdated(self, hash: str) -> bool:
         """Tell whether a hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(hash)
@@ -75,7 +87,7 @@ class Passwords:
 
 def check_phc(text: str) -> str:
     """Return a ready Argon2id hash in PHC form if it is one, else raise ValueError, naming its scheme."""
-    scheme = text.split("$")[1] if text.startswith("$") and text.count("$") > 1 else ""
+    scheme = text.split("$", 2)[1] if text.startswith("$") and text.count("$") > 1 else ""
     if scheme != "argon2id":
         named = f"of scheme {scheme[:32]!r}" if scheme.isascii() and scheme else "of no scheme that has a name"
         raise ValueError(f"a password hash {named}: only argon2id is taken")
@@ -91,29 +103,38 @@ def check_phc(text: str) -> str:
 class HashingSlots:
     """Runs slow hashes on threads: one slot a core, shared among workers; nobody waits over a second."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, counters: Counters | None = None) -> None:
         self.count = max(1, len(os.sched_getaffinity(0)) // workers)
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
         self._free = asyncio.Semaphore(self.count)
         self._waiting = 0
+        counters = counters or Counters()
+        self._queue, self._turned_away, self._took = counters.queue, counters.turned_away, counters.hashing
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function on a slot and return what it returns. Raises TooBusy when none gets free in time."""
         if self._waiting >= _WAITING_PER_SLOT * self.count:
+            self._turned_away[0] += 1
             raise TooBusy(1)
         self._waiting += 1
+        self._queue[WAITING] += 1
         try:
             await asyncio.wait_for(self._free.acquire(), QUEUE_SECONDS)
         except TimeoutError:
+            self._turned_away[0] += 1
             raise TooBusy(1) from None
         finally:
             self._waiting -= 1
+            self._queue[WAITING] -= 1
+        self._queue[RUNNING] += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
-        running.add_done_callback(self._release)
+        running.add_done_callback(partial(self._release, perf_counter_ns()))
         return await asyncio.shield(running)  # a client that leaves does not free the slot: the thread does
 
-    def _release(self, done: asyncio.Future[Any]) -> None:
+    def _release(self, began: int, done: asyncio.Future[Any]) -> None:
         self._free.release()
+        self._queue[RUNNING] -= 1
+        count_span(self._took, HASHING_NS, perf_counter_ns() - began)
         if not done.cancelled():
             done.exception()  # looked at, so that asyncio does not report it where nobody waits any more
 

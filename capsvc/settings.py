@@ -18,6 +18,8 @@ import msgspec
 from capsvc.errors import SettingsError
 from capsvc.names import RESERVED_AUDIENCES, check_audiences
 from caveats import BUILTIN, DECLARABLE, Limits, Vocabulary
+from caveats.encoding import HALF_CHARACTER
+from caveats.predicate import printable
 
 FILE_NAME = "capsvc.toml"
 DEFAULT_HOME = "var"
@@ -61,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     open_verify: bool = False
     """Whether anybody may ask ``/v1/verify``, without a capability for ``capsvc.verify``."""
 
+    access_log: bool = False
+    """Whether each request is a line in the log: its method, route, status and time, and nothing of its address."""
+
     replay_guard: bool = False
     """Whether the service's own guarded routes take request-bound copies alone, and each of them once."""
 
@@ -80,6 +85,21 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     argon2_time: Annotated[int, msgspec.Meta(ge=_OWASP_TIME, le=100)] = _OWASP_TIME
     argon2_parallelism: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
 
+    rate_window: Annotated[int, msgspec.Meta(ge=1, le=_DAY)] = 900
+    """Over how many seconds the four below are counted; with several workers each has its share."""
+
+    wrong_passwords: Count = 20
+    """How often the password of one user may be wrong from one address (of IPv6, from one /64)."""
+
+    wrong_passwords_by_user: Count = 200
+    """How often from everywhere together, before each address has but three tries for that user."""
+
+    wrong_passwords_by_network: Count = 200
+    """How often from one address, for all users together."""
+
+    leak_reports: Count = 100
+    """How many tokens may be reported as leaked from one address."""
+
     token_characters: Count = 8192
     header_characters: Count = 16384
     caveats: Count = 64
@@ -87,6 +107,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     depth: Count = 4
     body_bytes: Count = 65536
     """How large a JSON body of the service's own routes may be."""
+
+    connections: Count = 4096
+    """How many connections a worker has open at most; beyond that those that wait longest make way."""
+
+    head_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_000_000)] = 65536
+    head_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 10
+    body_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 30
+    send_seconds: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 30
+    """How long a client may take to send the head and the body of a request, and to take what was answered."""
+
+    idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
+    """How long a connection may stay open without a request."""
 
     vocabulary: dict[str, str] = {}
     """An application's own attributes: a name and one of text, tokens, path, number, network."""
@@ -127,7 +159,9 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
         if not variable.startswith(_PREFIX) or name in ("home", "profiles"):
             continue
         if name not in names or name == "vocabulary":
-            raise SettingsError(f"{variable} is not a setting that the environment can give")
+            raise SettingsError(f"{printable(variable)} is not a setting that the environment can give")
+        if HALF_CHARACTER.search(value):  # how Python reads bytes that are not UTF-8
+            raise SettingsError(f"{variable} is not UTF-8")
         given[name] = [part for part in re.split(r"[,\s]+", value) if part] if name == "trusted_proxies" else value
     try:
         settings = msgspec.convert(given, Settings, strict=False)
@@ -149,6 +183,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} cannot be read: {wrong.strerror}") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} cannot be read: it is not UTF-8") from None
+    except RecursionError:
+        raise SettingsError(f"{path} cannot be read: its values are nested too deep") from None
     except ValueError as wrong:
         raise SettingsError(f"{path} cannot be read: {wrong}") from None
 

@@ -28,6 +28,17 @@ class ShareFile:
 
     def read(self) -> dict[str, bytes]:
         """Read the shares. Raises SettingsError, which says what to do, for whatever is wrong."""
+        return self._read()[0]
+
+    @property
+    def expects_high_water(self) -> bool:
+        """Whether a high water was made beside this file: one that is missing then was deleted. Raises SettingsError.
+
+        Versions before the high water wrote files that do not say so.
+        """
+        return self._read()[1]
+
+    def _read(self) -> tuple[dict[str, bytes], bool]:
         try:
             with self.path.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -39,12 +50,14 @@ class ShareFile:
         if mode & 0o077:
             raise SettingsError(f"the key file {self.path} can be read by others: chmod 600 it, then rotate its keys")
         try:
-            shares = {str(key_id): decode_base64(share) for key_id, share in json.loads(text)["shares"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, DecodeError):
+            told = json.loads(text)
+            shares = {str(key_id): decode_base64(share) for key_id, share in told["shares"].items()}
+            expects_high_water = told.get("high_water") is True
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DecodeError):
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup") from None
         if not all(len(share) == SHARE_BYTES for share in shares.values()):
             raise SettingsError(f"the key file {self.path} is cut off or damaged: restore it from its backup")
-        return shares
+        return shares, expects_high_water
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -62,7 +75,8 @@ class ShareFile:
 
     def write(self, shares: Mapping[str, bytes]) -> None:
         """Replace the file by one with these shares, durably: after a crash it is the old or the new one."""
-        text = json.dumps({"shares": {key_id: encode_base64(share) for key_id, share in shares.items()}}, indent=2)
+        told = {key_id: encode_base64(share) for key_id, share in shares.items()}
+        text = json.dumps({"high_water": True, "shares": told}, indent=2)
         draft = self.path.with_suffix(".new")
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -31,7 +31,11 @@ def attenuate(
             narrowed = encode_base64(write_first_party(raw, identifiers, chain.sign(parts[1], identifiers)))
             return _demand_within(narrowed, count, limits)
     macaroon = decode(token, limits).append(*identifiers)
-    return _demand_within(encode(macaroon, format_of(token)), len(macaroon.unverified_caveats), limits)
+    try:
+        narrowed = encode(macaroon, format_of(token))
+    except ValueError as wrong:  # format 1 takes no field of 64 KiB
+        raise PredicateError(str(wrong)) from None
+    return _demand_within(narrowed, len(macaroon.unverified_caveats), limits)
 
 
 def _demand_within(narrowed: str, count: int, limits: Limits) -> str:

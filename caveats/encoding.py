@@ -21,6 +21,12 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST = tuple(map(frozenset, (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])))
 """Which characters can end a text, by its length modulo four: those without spare bits."""
 _RESERVED = re.compile(r"[\x00-\x20\x7f-\x9f%]")
+_SPELLED = {
+    character: "".join(f"%{byte:02X}" for byte in character.encode())
+    for character in map(chr, (*range(0x21), 0x25, *range(0x7F, 0xA0)))
+}
+"""How each of these is spelled: looked up, since a stranger may write thousands."""
+
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 """Half of a character: a str can hold one, UTF-8 cannot."""
 _ESCAPES = re.compile(r"(?:%[0-9A-F]{2})+")
@@ -83,7 +89,7 @@ def read_varint(raw: bytes, position: int) -> tuple[int, int]:
 
 def encode_item(text: str) -> str:
     """Percent-encode one item: a space, a control character and ``%``, and nothing else."""
-    return _RESERVED.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
+    return _RESERVED.sub(lambda found: _SPELLED[found[0]], text)
 
 
 def decode_item(spelled: str) -> str:

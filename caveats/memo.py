@@ -10,10 +10,24 @@ is ever found. Who learns from the time that a text was here before holds that v
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Tally(Protocol):
+    """Numbers by position, to add to: a list, or a page of numbers that others see."""
+
+    def __getitem__(self, at: int, /) -> int:
+        """Return a number."""
+
+    def __setitem__(self, at: int, to: int, /) -> None:
+        """Change a number."""
+
+
+WHOLE, ROOT_ALONE, NOTHING = range(3)
+"""Where a tally counts proofs: of a chain that was remembered, one whose root was, and one of which nothing was."""
 
 
 class Memo(dict[K, V]):

@@ -14,7 +14,7 @@ from functools import reduce
 from caveats import prefixes
 from caveats.attribute import AttributeType, Written, either, one_of, only
 
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SECOND_ENCODING = re.compile(r"%(?:2e|2f|5c)", re.IGNORECASE)
 _ENCODED_SEPARATOR = re.compile(rb"%(?:2f|5c)", re.IGNORECASE)
@@ -48,7 +48,7 @@ class Path:
         if b"?" in raw or b"#" in raw:
             return cls("", "", "the request's path holds a query or a fragment")
         try:
-            text = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), raw).decode("utf-8")
+            text = _ESCAPES.sub(lambda found: bytes.fromhex(found[0].replace(b"%", b"").decode()), raw).decode("utf-8")
         except UnicodeDecodeError:
             return cls("", "", "the request's path is not UTF-8")
         return cls.plain(text, absolute=True)

@@ -16,7 +16,7 @@ from caveats import chain
 from caveats.authority import AUTHORITY_CAVEATS, KeyName
 from caveats.encoding import decode_base64
 from caveats.errors import DecodeError, InvalidMacaroon
-from caveats.memo import Memo
+from caveats.memo import NOTHING, ROOT_ALONE, Memo, Tally
 from caveats.opaque import SALT_NAME
 from caveats.pieces import read_header, split_first_party
 from caveats.proven import Proven, narrowed, proven_root
@@ -63,9 +63,12 @@ _NO_START: _Start = (b"none", KeyName(""), b"", b"")
 class Roots:
     """Proves macaroons that begin as a service mints them, and remembers the roots."""
 
-    __slots__ = ("_audience", "_characters", "_further", "_keys", "_remembered", "_roots", "_start", "_starts", "texts")
+    __slots__ = (
+        "_audience", "_characters", "_further", "_keys", "_proofs", "_remembered", "_roots", "_start", "_starts",
+        "texts",
+    )  # fmt: skip
 
-    def __init__(self, keys: KeyLookup, audience: str | None, limits: Limits, remembered: int) -> None:
+    def __init__(self, keys: KeyLookup, audience: str | None, limits: Limits, remembered: int, proofs: Tally) -> None:
         self._keys = keys
         self._audience = audience
         self._characters = limits.characters
@@ -74,6 +77,7 @@ class Roots:
         self._starts: Memo[bytes, _Start] = Memo(min(remembered, _STARTS))
         self._remembered = remembered
         self._roots: Memo[bytes, Proven] = Memo(remembered)
+        self._proofs = proofs
         self.texts: Texts = Memo(remembered)
 
     def prove(self, token: str, vocabulary: Vocabulary) -> Proven | None:
@@ -128,6 +132,7 @@ class Roots:
             if len(roots) >= self._remembered:
                 roots.clear()
             roots[nonce] = root
+        self._proofs[NOTHING] += 1
         if start is not self._start:
             self._start = start
             self._starts.remember(header, start)
@@ -141,6 +146,7 @@ class Roots:
         holders, presented = rest
         if not compare_digest(chain.sign(root[2], holders), presented):
             raise InvalidMacaroon()
+        self._proofs[ROOT_ALONE] += 1
         proven = narrowed(root, holders, (), vocabulary) if holders or vocabulary is not BUILTIN else root
         if len(token) <= _LONGEST_TEXT and not (holders and holders[-1].startswith(_ONCE)):
             _, key_name, root_key, _ = start

@@ -172,7 +172,8 @@ def _meet(group: Collection[Predicate]) -> _Met:
     written = some.type.meet([(each.operator, each.operand) for each in group])
     if written is None:
         return None
-    return tuple(Predicate.of(some.attribute, some.type, operator, items) for operator, items in written)
+    known = {(each.operator, each.items): each for each in group}  # what came through unchanged is not read again
+    return tuple(known.get(demand) or Predicate.of(some.attribute, some.type, *demand) for demand in written)
 
 
 def _meets(predicates: Iterable[Predicate]) -> dict[tuple[str, AttributeType], _Met]:

@@ -15,7 +15,7 @@ from caveats.authority import KeyName
 from caveats.capability import Capability
 from caveats.errors import CaveatUnmet, Expired, InvalidMacaroon, Revoked
 from caveats.interchange import AnyMacaroon, decode
-from caveats.memo import Memo
+from caveats.memo import NOTHING, WHOLE, Memo, Tally
 from caveats.proof import prove
 from caveats.proven import AT_LEAST, BELOW, Proven, SaltLookup, not_yet, read_proof
 from caveats.request import Request
@@ -33,7 +33,7 @@ class Verifier:
 
     ``keys`` finds root keys; ``longest`` is the largest lifetime that the service ever minted, clock
     skew included: an expiry further away is refused. ``remembered`` bounds the memory of proven chains, 0
-    for none; it never changes a verdict.
+    for none; it never changes a verdict. ``proofs`` counts what of the chains that were proven was remembered.
     """
 
     keys: KeyLookup = field(repr=False)
@@ -41,12 +41,13 @@ class Verifier:
     longest: timedelta = _FAR
     limits: Limits = DEFAULT_LIMITS
     remembered: int = 1024
+    proofs: Tally = field(default_factory=lambda: [0, 0, 0], repr=False, compare=False)
     _roots: Roots = field(init=False, repr=False, compare=False)
     _texts: Texts = field(init=False, repr=False, compare=False)
     _instants: Memo[str, tuple[bytes, bytes, bytes]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        roots = Roots(self.keys, self.audience, self.limits, self.remembered)
+        roots = Roots(self.keys, self.audience, self.limits, self.remembered, self.proofs)
         object.__setattr__(self, "_roots", roots)
         object.__setattr__(self, "_texts", roots.texts)
         object.__setattr__(self, "_instants", Memo(_INSTANTS))
@@ -69,6 +70,7 @@ class Verifier:
             known = self._texts.get(token)
             if known is not None and known[1] is vocabulary and self.keys(known[2]) == known[3]:
                 proven = known[0]
+                self.proofs[WHOLE] += 1
             else:
                 proven = self._roots.prove(token, vocabulary)
         (
@@ -101,7 +103,9 @@ class Verifier:
         root_key = self.keys(key_name) if key_name.audience == self.audience else None
         if root_key is None:
             raise InvalidMacaroon()
-        return read_proof(prove(macaroon, root_key, discharges, self.limits), vocabulary)
+        proven = read_proof(prove(macaroon, root_key, discharges, self.limits), vocabulary)
+        self.proofs[NOTHING] += 1
+        return proven
 
     def _instant(self, now: str) -> tuple[bytes, bytes, bytes]:
         """Now, as the bytes that caveats on time are compared with, and the latest expiry that can be minted."""

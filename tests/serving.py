@@ -1,11 +1,10 @@
-"""A real service in another process, for the tests that need one."""
+"""A real service in another process, for the tests that need one; and commands in processes from their start."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +12,9 @@ from typing import Self
 
 import httpx2
 
-COMMAND = Path(sys.executable).parent / "capsvc"
+from tests.forks import COMMAND, Fork, environment_for
+from tests.forks import run as run_forked
+
 _START_SECONDS = 30.0
 
 
@@ -37,39 +38,29 @@ def run(
     )
 
 
-def environment_for(home: Path) -> dict[str, str]:
-    """The environment of a command: ours, with this home, profiles beside it, and no other setting."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("CAPSVC_")}
-    return ours | {"CAPSVC_HOME": str(home), "CAPSVC_PROFILES": str(home.parent / "profiles" / "profiles.json")}
-
-
 class Server:
     """``capsvc serve`` on a free port; made with its home unless that is there. Ends with the context.
 
-    ``log`` is the file that its standard error goes to.
+    ``log`` is the file that its standard error goes to. With a ``command`` it is started by that, from nothing.
     """
 
     def __init__(
-        self, home: Path, *arguments: str, environment: dict[str, str] | None = None, command: Path = COMMAND
+        self, home: Path, *arguments: str, environment: dict[str, str] | None = None, command: Path | None = None
     ) -> None:
         self.home = home
         self.log = home.parent / f"serve-{time.monotonic_ns()}.log"
         self._command = command
-        self._arguments = arguments
+        self._arguments = ("serve", "--port", "0", *arguments)
         self._environment = environment_for(home) | (environment or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
         if not (self.home / "keys.json").exists():
-            made = run(self.home, "init", environment=self._environment, command=self._command)
+            made = self._initialised()
             assert made.returncode == 0, made.stderr
         (self.home / "address").unlink(missing_ok=True)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [self._command, "serve", "--port", "0", *self._arguments], env=self._environment, cwd=self.home.parent,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+        self._process = self._started()
         deadline = time.monotonic() + _START_SECONDS
         while not self._is_ready():
             assert self._process.poll() is None, self.log.read_text()
@@ -85,6 +76,21 @@ class Server:
         assert self._process.wait(timeout=20) == 0, self.log.read_text()
         if kind is None:
             assert "Traceback" not in self.log.read_text(), self.log.read_text()
+
+    def _initialised(self) -> subprocess.CompletedProcess[str]:
+        if self._command:
+            return run(self.home, "init", environment=self._environment, command=self._command)
+        return run_forked(self.home, "init", environment=self._environment)
+
+    def _started(self) -> subprocess.Popen[bytes] | Fork:
+        with self.log.open("wb") as log, Path(os.devnull).open("rb") as nothing:
+            if self._command:
+                return subprocess.Popen(
+                    [self._command, *self._arguments], env=self._environment, cwd=self.home.parent,
+                    stdin=nothing, stdout=log, stderr=log,
+                )  # fmt: skip
+            streams = nothing.fileno(), log.fileno(), log.fileno()
+            return Fork(self._arguments, self._environment, self.home.parent, streams)
 
     def _is_ready(self) -> bool:
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.flood import measure
 from benchmarks.http import compared, contending, demand_right_answers
 from benchmarks.http_load import Target, has_wrk
 from benchmarks.http_worker import memory_growth, start_seconds, users_ratio
@@ -68,3 +69,12 @@ def test_a_workers_start_memory_and_users_are_measured() -> None:
     assert first > 1
     assert growth < first
     assert users_ratio(users=100, rounds=2, tokens=5).ratio > 0
+
+
+def test_a_flood_of_logins_is_measured_and_the_service_logs_in_again() -> None:
+    result = measure(workers=1, rounds=1, seconds=0.5)
+    (only,) = result.rounds
+    assert only.statuses.get("429", 0) > 0
+    assert "closed" not in only.statuses
+    assert result.capacity > 0
+    assert result.summary()["rounds"] == 1

@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 import capsvc
-from capsvc.cli import header, home, keys, narrowing, offline, online, profiles, revocation, store, suggestion, users
+from capsvc import process
+from capsvc.cli import (
+    doctor,
+    header,
+    home,
+    keys,
+    narrowing,
+    offline,
+    online,
+    profiles,
+    restoration,
+    revocation,
+    store,
+    suggestion,
+    users,
+)
 from capsvc.cli.command import Commands
 from capsvc.errors import CapsvcError
 from caveats import MacaroonError
@@ -23,11 +38,16 @@ app = Commands(
 app.command()(home.init)
 app.command()(home.serve)
 app.command()(home.verify)
+app.command()(restoration.backup)
+app.command()(restoration.restore)
+app.command()(restoration.recover)
+app.command()(doctor.doctor)
 app.command()(online.login)
 app.command()(online.renew)
 app.command()(online.salts)
 app.command()(revocation.revoke)
 app.command()(revocation.logout)
+app.command()(revocation.report_leak)
 app.command()(narrowing.attenuate)
 app.command()(offline.inspect)
 app.command()(offline.explain)
@@ -62,6 +82,7 @@ def main() -> None:
         sys.exit("error: standard output is closed")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal's encoding cannot say
+    process.harden()  # most commands hold a token, a password or a key
     try:
         app()
     except (CapsvcError, MacaroonError) as error:

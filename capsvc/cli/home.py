@@ -29,6 +29,7 @@ from capsvc.cli.facts import (
     ResourceOption,
     told_facts,
 )
+from capsvc.cli.record import record
 from capsvc.errors import CapsvcError
 from caveats import CaveatUnmet, time_text
 
@@ -64,6 +65,7 @@ def init(
         home.write_private(home.first_password_file, password + "\n")
         home.write_private(home.path / "first-user", name + "\n")
     store.close()
+    record(home, "init", whom=name or None)
     if as_json:
         typer.echo(json.dumps({"home": str(home.path), "made": True, "first_user": name or None}))
     else:
@@ -79,15 +81,19 @@ def serve(
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
+    from capsvc import process
     from capsvc.home import Home
     from capsvc.http.app import application
+    from capsvc.http.connections import Connection
     from capsvc.http.service import Service
+    from capsvc.logs import SERVER_LOGS
 
     given = {"CAPSVC_HOST": host, "CAPSVC_PORT": str(port) if port >= 0 else "", "CAPSVC_WORKERS": str(workers or "")}
     os.environ.update({name: value for name, value in given.items() if value})
     home = Home.of(os.environ)
     home.demand()
     settings = home.settings
+    process.raise_descriptors()
     listening = _listen(settings.host, settings.port)
     os.environ["CAPSVC_PORT"] = str(listening.getsockname()[1])
     home = Home.of(os.environ)
@@ -96,9 +102,12 @@ def serve(
         "capsvc.http.app:create" if settings.workers > 1 else application(service),
         factory=settings.workers > 1,
         workers=settings.workers,
+        http=Connection,
+        timeout_keep_alive=settings.idle_seconds,
         proxy_headers=False,
         server_header=False,
         access_log=False,
+        log_config=SERVER_LOGS,
         log_level="warning",
         lifespan="on",
         timeout_graceful_shutdown=10,

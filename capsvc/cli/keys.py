@@ -12,9 +12,13 @@ import typer
 
 from capsvc.cli.arguments import AsJson
 from capsvc.cli.command import Commands
+from capsvc.cli.record import record
 from caveats import time_text
 
-app = Commands(help="The key ring: add a key everywhere, promote it, retire the old one.", no_args_is_help=True)
+app = Commands(
+    help="The key ring: rotate on one machine; on several, add a key everywhere and promote it; retire the old one.",
+    no_args_is_help=True,
+)
 
 
 @app.command(name="list")
@@ -40,8 +44,21 @@ def add(as_json: AsJson = False) -> None:
 
     home = Home.of(os.environ)
     key_id = keyring.add(home.open_store(), home.shares, _now())
+    record(home, "add key", key=key_id)
     said = f"{key_id} is pending: copy {home.shares.path} to every node, then `capsvc keys promote {key_id}`"
     typer.echo(json.dumps({"key_id": key_id, "state": keyring.PENDING}) if as_json else said)
+
+
+@app.command()
+def rotate(as_json: AsJson = False) -> None:
+    """Add a key and let it sign at once, where one machine has all services of this home."""
+    from capsvc import keyring
+    from capsvc.home import Home
+
+    home = Home.of(os.environ)
+    key_id = keyring.rotate(home.open_store(), home.shares, _now())
+    said = f"{key_id} signs; back up {home.shares.path}"
+    typer.echo(json.dumps({"key_id": key_id, "state": keyring.SIGNING}) if as_json else said)
 
 
 @app.command()
@@ -55,6 +72,7 @@ def promote(key_id: str, as_json: AsJson = False) -> None:
     with home.shares.locked():
         keyring.demand_share(store, home.shares, key_id)
         keyring.promote(store, key_id, _now())
+    record(home, "promote key", key=key_id)
     typer.echo(json.dumps({"key_id": key_id, "state": keyring.SIGNING}) if as_json else f"{key_id} signs")
 
 
@@ -73,6 +91,7 @@ def retire(
     longest = timedelta(seconds=store.longest(home.settings.max_lifetime)) + home.settings.skew
     with home.shares.locked():
         keyring.retire(store, key_id, _now(), time_text(datetime.now(UTC) - longest), leaked)
+    record(home, "retire key", key=key_id, leaked=leaked)
     typer.echo(json.dumps({"key_id": key_id, "state": keyring.RETIRED}) if as_json else f"{key_id} is retired")
 
 

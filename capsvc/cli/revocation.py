@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from capsvc.cli.arguments import AsJson, ProfileOption, TokenOption, read_token, said_token
+from capsvc.cli.arguments import AsJson, ProfileOption, TokenArgument, TokenOption, read_token, said_token
 from capsvc.cli.service import ServiceRefusal, ServiceUnreached, UrlOption, get, is_same, post, service_of
 from capsvc.errors import CapsvcError
 from capsvc.profiles import DEFAULT_PROFILE, Profiles, check_profile_name
@@ -97,6 +97,12 @@ def revoke(
             typer.echo(f"revoked{'' if names == [name] else f' {each}'}, revision {revision}")
     if as_json:
         typer.echo(json.dumps({"revision": revision, "names": names}))
+
+
+def report_leak(token: TokenArgument, url: UrlOption = "", as_json: AsJson = False) -> None:
+    """Report a token that was found somewhere, whoever's it is: the service takes it back, and no more with it."""
+    answer = post(service_of(token, url), "/v1/leaks", {"token": read_token(token)})
+    typer.echo(json.dumps(answer) if as_json else answer["detail"])
 
 
 def _names(name: str, profile: str, url: str, capability: str, user: str) -> list[str]:

@@ -14,6 +14,7 @@ import typer
 
 from capsvc.cli.arguments import AsJson, PasswordStdin, read_password, unreadable
 from capsvc.cli.command import Commands
+from capsvc.cli.record import record
 from capsvc.cli.user_import import UserImport, opened
 from capsvc.errors import CapsvcError
 from caveats import time_text
@@ -42,6 +43,7 @@ def add(user: str, audience: Audiences = [], password_stdin: PasswordStdin = Fal
     hash = _hash(home, read_password(password_stdin, confirm=True))
     if store.add_users([NewUser(name, hash, audiences)], _now()):
         raise CapsvcError(f"the name {name} is taken: names are never reused, choose another")
+    record(home, "add user", whom=name, audiences=[*audiences])
     _say({"user": name, "audiences": audiences}, f"added {name}", as_json)
 
 
@@ -82,6 +84,7 @@ def passwd(user: str, password_stdin: PasswordStdin = False, as_json: AsJson = F
     _known(store, user)
     hash = _hash(home, read_password(password_stdin, "New password", confirm=True))
     revision = store.set_password(user, hash, _now())
+    record(home, "change user", whom=user, password=True, revision=revision)
     _say({"user": user, "revision": revision}, f"changed the password of {user}, revision {revision}", as_json)
 
 
@@ -97,15 +100,19 @@ def import_users(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    store = _home().open_store()
+    home = _home()
+    store = home.open_store()
     console = Console(stderr=True)
     columns = TextColumn("importing"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     try:
         with opened(file) as lines, bar as progress:
             importing = UserImport(lines, progress)
-            for batch in importing.batches():
-                importing.settle(batch, store.add_users((user for _, user in batch), _now()))
+            try:
+                for batch in importing.batches():
+                    importing.settle(batch, store.add_users((user for _, user in batch), _now()))
+            finally:  # what came in before something went wrong is in
+                record(home, "import users", added=importing.added, left_out=importing.left_out)
     except OSError as wrong:
         raise unreadable(file, wrong) from None
     added, left_out = importing.added, importing.left_out
@@ -133,9 +140,11 @@ def _known(store: Store, user: str) -> None:
 
 
 def _set_disabled(user: str, disabled: bool, as_json: bool) -> None:
-    store = _home().open_store()
+    home = _home()
+    store = home.open_store()
     _known(store, user)
     revision = store.set_disabled(user, disabled, _now())
+    record(home, "change user", whom=user, disabled=disabled, revision=revision)
     said = f"{'disabled' if disabled else 'enabled'} {user}, revision {revision}"
     _say({"user": user, "disabled": disabled, "revision": revision}, said, as_json)
 

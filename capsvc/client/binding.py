@@ -18,6 +18,7 @@ BOUND = ("time", "method", "host", "path", "query", "body", "request")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _UNIQUE_BYTES = 16
 _PARSED = 256
+_HOST_CHARACTERS = 253
 _OF_NOTHING = "sha-256:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 _DIGEST, _UNIQUE = BUILTIN["body"], BUILTIN["request"]
 
@@ -52,7 +53,10 @@ def bind_request(
     unique = encode_base64(token_bytes(_UNIQUE_BYTES))
     # Last: a verifier remembers no text that ends in `request`, which it will not see again.
     caveats.append(Predicate("request", "=", (unique,), _UNIQUE, unique))
-    return attenuate(encode(decode(token)) if token.startswith("{") else token, *caveats)
+    try:
+        return attenuate(encode(decode(token)) if token.startswith("{") else token, *caveats)
+    except PredicateError as wrong:
+        raise ValueError(f"a copy cannot be bound to this request: {wrong}") from None
 
 
 def bind_url(token: str, method: str, url: str, now: float, body: bytes | None = b"") -> str:
@@ -63,6 +67,8 @@ def bind_url(token: str, method: str, url: str, now: float, body: bytes | None =
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("a URL is like https://api.example/docs/7")
+    if len(parts.hostname) > _HOST_CHARACTERS:  # each of thousands of characters takes IDNA 10 µs
+        raise ValueError(f"a host has at most {_HOST_CHARACTERS} characters")
     if not (parts.path + parts.query).isascii() or set(parts.path + parts.query) & set(" \t\r\n"):
         raise ValueError("a path and a query are percent-encoded")
     host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from anyio import to_thread
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import CHANGE_USER, CONSOLE, REVOKE, Act
 from capsvc.console.forms import Fields, Forms
 from capsvc.console.logins import login_page
 from capsvc.console.pages import page
@@ -52,25 +54,28 @@ class Administration:
 
     async def disable(self, request: Request) -> Response:
         """``POST /administration/disable``: nothing that the user holds is accepted from then on."""
-        return await self._change(
-            request, "disabled", lambda user, now: self._service.store.set_disabled(user, True, now)
-        )
+        return await self._disable(request, True)
 
     async def enable(self, request: Request) -> Response:
         """``POST /administration/enable``: she can log in again; what she held before stays refused."""
-        return await self._change(
-            request, "enabled", lambda user, now: self._service.store.set_disabled(user, False, now)
-        )
+        return await self._disable(request, False)
 
     async def revoke(self, request: Request) -> Response:
         """``POST /administration/revoke``: all that a user holds."""
-        return await self._change(request, "revoked", self._service.store.revoke_all)
+        store = self._service.store
+        return await self._change(request, store.revoke_all, Act(act=REVOKE, who="", via=CONSOLE, all=True))
 
-    async def _change(self, request: Request, what: str, change: Callable[[str, str], int]) -> Response:
+    async def _disable(self, request: Request, disabled: bool) -> Response:
+        store = self._service.store
+        act = Act(act=CHANGE_USER, who="", via=CONSOLE, disabled=disabled)
+        return await self._change(request, lambda user, now: store.set_disabled(user, disabled, now), act)
+
+    async def _change(self, request: Request, change: Callable[[str, str], int], act: Act) -> Response:
+        """Do to the user of a form what an act says that does not yet say who did it, and to whom."""
         session, fields = await self._forms.read(request, ADMINISTRATION)
         user = fields.get("user", "")
         revision = await to_thread.run_sync(change, user, self._service.node.now())
-        self._service.log.info(f"user {what}", user=user, by=session.user, revision=revision)
+        await self._service.recorded(replace(act, who=session.user, whom=user, revision=revision))
         return see_revision(ADMINISTRATION.path, revision, **_after(fields))
 
     def _look(self, after: str) -> _Seen:

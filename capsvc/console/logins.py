@@ -10,14 +10,16 @@ from capsvc.console.cookies import drop_cookie
 from capsvc.console.forms import Forms
 from capsvc.console.pages import page, see
 from capsvc.console.sessions import ADMINISTRATION, MINE, Realm, Sessions
-from capsvc.errors import Refused, TooBusy
+from capsvc.errors import Refused, TooBusy, TooMany
 from capsvc.http.problems import Problem, problem_of
+from capsvc.http.service import Service
 
 
 class Logins:
     """The pages that begin and end sessions."""
 
-    def __init__(self, sessions: Sessions, forms: Forms) -> None:
+    def __init__(self, service: Service, sessions: Sessions, forms: Forms) -> None:
+        self._service = service
         self._sessions = sessions
         self._forms = forms
 
@@ -37,10 +39,10 @@ class Logins:
 
     async def _log_in(self, request: Request, realm: Realm) -> Response:
         fields = await self._forms.read_login(request)
-        user = fields.get("user", "")
+        user, address = fields.get("user", ""), self._service.address(request)
         try:
-            cookie = await self._sessions.begin(realm, user, fields.get("password", ""))
-        except (Refused, TooBusy) as error:
+            cookie = await self._sessions.begin(realm, user, fields.get("password", ""), address)
+        except (Refused, TooBusy, TooMany) as error:
             return login_page(realm, user, problem_of(error))
         answer = see(realm.path)
         answer.headers.append("Set-Cookie", cookie)

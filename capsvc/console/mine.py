@@ -6,12 +6,13 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import CONSOLE, PASSWORD, REVOKE, Act
 from capsvc.console.forms import Fields, Forms
 from capsvc.console.logins import without_sessions
 from capsvc.console.pages import page, see
 from capsvc.console.revisions import acknowledged, see_revision
 from capsvc.console.sessions import MINE, SALT_NAME, Session, Sessions
-from capsvc.errors import Refused, TooBusy
+from capsvc.errors import Refused, TooBusy, TooMany
 from capsvc.http.problems import HTTPProblem, Problem, bad_request, problem_of
 from capsvc.http.service import Service
 from capsvc.http.tokens import Login, Tokens
@@ -29,7 +30,7 @@ _LIFETIMES = {
     90 * _DAY: "90 days",
 }
 _DIGITS = 12
-_EXPECTED = (HTTPProblem, Refused, TooBusy)
+_EXPECTED = (HTTPProblem, Refused, TooBusy, TooMany)
 """What a form can do wrong: it is shown again, with a sentence."""
 _UNCONFIRMED = Problem(
     400, "unconfirmed", "Nothing was revoked", "Tick the box beside the button to say that you mean it."
@@ -60,7 +61,8 @@ class Mine:
         """``POST /mine/issue``: shows the macaroon in the answer itself, and nowhere else, ever."""
         session, fields = await self._forms.read(request, MINE)
         try:
-            token = await self._tokens.issue(_login(session.user, fields, self._service.node.vocabulary))
+            login = _login(session.user, fields, self._service.node.vocabulary)
+            token = await self._tokens.issue(login, self._service.address(request), CONSOLE)
         except _EXPECTED as error:
             return await self._page(session, problem_of(error), fields)
         return page("issued", session=session, token=token)
@@ -83,7 +85,7 @@ class Mine:
             return await self._page(session, _UNCONFIRMED)
         store, now = self._service.store, self._service.node.now()
         revision = await to_thread.run_sync(store.revoke_all, session.user, now)
-        self._service.log.info("revoked", user=session.user, name=None, nonce=None, revision=revision)
+        await self._service.recorded(_act(REVOKE, session.user, revision, all=True))
         return _ended("Everything that was issued to you is revoked, this session too.", revision)
 
     async def change_password(self, request: Request) -> Response:
@@ -94,12 +96,14 @@ class Mine:
             if new != fields.get("again", ""):
                 raise bad_request("The new password was not typed the same twice.")
             try:
-                revision = await self._service.authority.change_password(session.user, current, new)
+                revision = await self._service.authority.change_password(
+                    session.user, current, new, address=self._service.address(request)
+                )
             except ValueError as wrong:
                 raise bad_request(f"{wrong}.") from None
         except _EXPECTED as error:
             return await self._page(session, problem_of(error))
-        self._service.log.info("password changed", user=session.user, revision=revision)
+        await self._service.recorded(_act(PASSWORD, session.user, revision))
         return _ended("The password is changed, and everything issued before is revoked, this session too.", revision)
 
     def _revoke(self, user: str, fields: Fields) -> int:
@@ -115,7 +119,7 @@ class Mine:
                 revision = store.revoke_nonce(user, str(nonce), now)
         except (ValueError, PredicateError) as wrong:
             raise bad_request(f"{wrong}.") from None
-        self._service.log.info("revoked", user=user, name=name, nonce=nonce, revision=revision)
+        self._service.record(_act(REVOKE, user, revision, name=name, nonce=nonce))
         return revision
 
     async def _page(
@@ -154,6 +158,13 @@ def _login(user: str, fields: Fields, vocabulary: Vocabulary) -> Login:
             raise bad_request(f"Line {number} of the caveats is none: {wrong}.") from None
     caveats = [line for line in lines if line]
     return Login(user, fields.get("password", ""), fields.get("audience"), name, int(lifetime), caveats)
+
+
+def _act(
+    act: str, user: str, revision: int, *, name: str | None = None, nonce: str | None = None, all: bool = False
+) -> Act:
+    """Describe what a user did to what is hers."""
+    return Act(act=act, who=user, via=CONSOLE, whom=user, name=name, nonce=nonce, all=all, revision=revision)
 
 
 def _ended(sentence: str, revision: int) -> Response:

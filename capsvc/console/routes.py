@@ -27,7 +27,7 @@ def routes(service: Service) -> list[BaseRoute]:
     """List the routes of a service's console."""
     sessions = Sessions(service)
     forms = Forms(service, sessions)
-    logins, mine = Logins(sessions, forms), Mine(service, sessions, forms)
+    logins, mine = Logins(service, sessions, forms), Mine(service, sessions, forms)
     administration = Administration(service, sessions, forms)
     return [
         Route("/", _inspect),

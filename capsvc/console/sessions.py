@@ -16,18 +16,19 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.types import Scope
 
+from capsvc.acts import CONSOLE, MINT, REVOKE, Act
 from capsvc.console.cookies import read_cookie, write_cookie
 from capsvc.hkdf import hkdf_sha256
 from capsvc.http.facts import connection_facts
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.keyring import KeyRing
-from capsvc.names import ADMIN
+from capsvc.names import ADMIN, CONSOLE_SALT_NAME
 from capsvc.node import Presentation
 from caveats import MacaroonError, attenuate
 from caveats.encoding import encode_base64
 
-SALT_NAME = "console"
+SALT_NAME = CONSOLE_SALT_NAME
 _VALUE = re.compile(r"([1-9][0-9]{0,15})\.([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]+)")
 _REFRESH_SECONDS = 60
 
@@ -80,11 +81,13 @@ class Sessions:
         self._idle = settings.console_idle
         self._refresh = min(_REFRESH_SECONDS, settings.console_idle // 4)
 
-    async def begin(self, realm: Realm, user: str, password: str) -> str:
-        """Check a password and return the ``Set-Cookie`` of a new session. Raises what a login raises."""
-        minted = await self._service.authority.log_in(user, password, realm.audience, SALT_NAME, self._lifetime)
+    async def begin(self, realm: Realm, user: str, password: str, address: str | None) -> str:
+        """Check a password from an address; return the ``Set-Cookie`` of a new session. Raises what a login raises."""
+        minted = await self._service.authority.log_in(
+            user, password, realm.audience, SALT_NAME, self._lifetime, address=address
+        )
         token = attenuate(minted.token, realm.narrowing, limits=self._service.settings.limits)
-        self._service.log.info("login", user=minted.written.user, audience=realm.audience, salt=SALT_NAME)
+        await self._service.recorded(minted.act(MINT, CONSOLE, narrowed=[realm.narrowing]))
         return await to_thread.run_sync(self._cookie, realm, minted.written.key_name.key_id, token)
 
     async def find(self, request: Request, realm: Realm) -> Session | None:
@@ -104,7 +107,7 @@ class Sessions:
     def end(self, user: str) -> int:
         """End every session of a user, in all her browsers, and return the revision."""
         revision = self._service.store.revoke_name(user, SALT_NAME, self._service.node.now())
-        self._service.log.info("logout", user=user, revision=revision)
+        self._service.record(Act(act=REVOKE, who=user, via=CONSOLE, whom=user, name=SALT_NAME, revision=revision))
         return revision
 
     def _prove(self, scope: Scope, realm: Realm, seen: int, mac: str, token: str) -> Session | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -16,16 +17,21 @@ from starlette.routing import Route as StarletteRoute
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from capsvc import counters, process
 from capsvc.console.pages import refusal
 from capsvc.console.routes import is_for_people
 from capsvc.console.routes import routes as pages
 from capsvc.errors import CapsvcError
 from capsvc.home import Home
 from capsvc.http.auth import Auth
+from capsvc.http.connections import STATE, Connections
 from capsvc.http.contract import Contract
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.endpoint import Endpoint
+from capsvc.http.exchanges import Exchanges
+from capsvc.http.metrics import Metrics
 from capsvc.http.problems import HTTPProblem, Problem, problem_of
+from capsvc.http.readiness import Readiness
 from capsvc.http.routes import Route, routes
 from capsvc.http.service import Service
 from capsvc.middleware import CapabilityMiddleware
@@ -36,7 +42,11 @@ _TITLES = {404: "There is no such route", 405: "The route does not have this met
 
 
 def create() -> Starlette:
-    """Make the application of the home that the environment names; for servers that take a factory."""
+    """Make the application of the home that the environment names; for servers that take a factory.
+
+    It hardens the process, for in each worker this comes first.
+    """
+    process.harden()
     return application(Service.of(Home.of(os.environ)))
 
 
@@ -49,22 +59,25 @@ def application(service: Service) -> Starlette:
         StarletteRoute("/openapi.json", contract.openapi),
         StarletteRoute("/.well-known/capsvc", contract.well_known),
         StarletteRoute("/livez", contract.live),
-        StarletteRoute("/readyz", contract.ready),
+        StarletteRoute("/readyz", Readiness(service).show),
+        StarletteRoute("/metrics", Metrics(service).show),
         # Envoy asks with the method and, behind this, the path of whom it asks about.
         StarletteRoute("/v1/auth/{original:path}", Auth(service, "/v1/auth")),
     ]
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with anyio.create_task_group() as beside:
             beside.start_soon(_keep_outcomes, service)
-            yield
+            beside.start_soon(_keep_counts, service)
+            yield {STATE: Connections(service.settings)}
             beside.cancel_scope.cancel()
         service.write_outcomes()
         service.close()
 
     app = Dispatching(
         dict(_ahead(table, guarded)),
+        Exchanges(service.proxies, service.counters.answers, service.log if service.settings.access_log else None),
         routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={
@@ -85,6 +98,13 @@ async def _keep_outcomes(service: Service) -> None:
     while True:
         await anyio.sleep(WRITE_SECONDS)
         await to_thread.run_sync(service.write_outcomes)
+
+
+async def _keep_counts(service: Service) -> None:
+    """Show the other workers every second what this one counted, for as long as the service runs."""
+    while True:
+        await anyio.sleep(counters.WRITE_SECONDS)
+        service.write_counts()
 
 
 def _by_path(table: list[Route], guarded: Mapping[tuple[str, str], ASGIApp]) -> Iterator[StarletteRoute]:

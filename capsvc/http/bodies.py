@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from capsvc.http.problems import HTTPProblem, Problem, bad_request
 
 T = TypeVar("T", bound=msgspec.Struct)
 _DEPTH, _PLAIN_INT = 4, 2**53
+_UNKNOWN, _FIELD = re.compile("(unknown field) `(.*)`", re.DOTALL), re.compile("[a-z_]{1,32}")
 _NO_STORE, _JSON = (b"cache-control", b"no-store"), (b"content-type", b"application/json")
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
@@ -42,7 +44,12 @@ async def read_body(scope: Scope, receive: Receive, kind: type[T], limit: int) -
     try:
         return msgspec.convert(strict_members(raw) if members is None else members, kind)
     except msgspec.ValidationError as wrong:
-        raise bad_request(f"The body does not fit: {wrong}.") from None
+        raise bad_request(f"The body does not fit: {_UNKNOWN.sub(_named, str(wrong))}.") from None
+
+
+def _named(unknown: re.Match[str]) -> str:
+    """Say which field is unknown, but where it is a token by mistake."""
+    return unknown[0] if _FIELD.fullmatch(unknown[2]) else unknown[1]
 
 
 def strict_members(raw: bytes) -> Any:

@@ -33,9 +33,10 @@ def declared_length(headers: Headers, limit: int) -> int | None:
     declared = headers.get(b"content-length", b"")
     if not declared.isdigit():
         return None
-    if len(declared.lstrip(b"0")) > len(str(limit)) or int(declared) > limit:
+    digits = declared.lstrip(b"0") or b"0"  # int() refuses thousands of digits, be they zeros
+    if len(digits) > len(str(limit)) or int(digits) > limit:
         raise HTTPProblem(_TOO_LARGE)
-    return int(declared)
+    return int(digits)
 
 
 def demand_length(headers: Headers, limit: int) -> int:

@@ -1,4 +1,4 @@
-"""What the service says about itself: contract, vocabulary, liveness, readiness."""
+"""What the service says about itself: contract, vocabulary, liveness."""
 
 from __future__ import annotations
 
@@ -14,11 +14,21 @@ from starlette.responses import Response
 
 import capsvc
 from capsvc.http.bodies import answer
+from capsvc.http.leaks import PATH as LEAKS
 from capsvc.http.routes import Route
+from capsvc.http.schemas import refine
 from capsvc.http.service import Service
 from capsvc.ticket_keys import PUBLIC, PrivateKey, PublicKey
 from caveats import Format, Macaroon
 from caveats.wire import encode_binary
+
+_HEADERS: dict[int | tuple[int, str], tuple[str, str]] = {
+    (204, "/v1/auth"): ("X-Capsvc-User", "The user, percent-encoded from UTF-8 where not ASCII"),
+    401: ("WWW-Authenticate", "RFC 6750: the scheme Bearer, and whether the capability is expired or revoked"),
+    429: ("Retry-After", "In seconds"),
+    503: ("Retry-After", "In seconds"),
+}
+"""The header that an answer of a status has, or one of a status and a path."""
 
 _PROBLEMS = {
     400: "The request cannot be read",
@@ -28,7 +38,7 @@ _PROBLEMS = {
     409: "The name is taken",
     413: "The body is too large",
     415: "The body is not of the right type",
-    429: "Too many logins at once; `Retry-After` says when to come back",
+    429: "Too many at once, or too often from one address; `Retry-After` says when to come back",
     503: "The store cannot say",
 }
 
@@ -64,11 +74,6 @@ class Contract:
         """``GET /livez``: the process answers."""
         return answer({"status": "live"})
 
-    async def ready(self, request: Request) -> Response:
-        """``GET /readyz``: the store answers and a key signs."""
-        await to_thread.run_sync(lambda: self._service.node.ring().signing())
-        return answer({"status": "ready"})
-
 
 def token_pattern(location: str) -> str:
     """Write a regular expression that finds tokens of a location in text, in both formats.
@@ -94,6 +99,7 @@ def _well_known(service: Service) -> dict[str, Any]:
             for name, type in service.node.vocabulary.items()
         },
         "token_pattern": token_pattern(service.location),
+        "leaks": LEAKS,
         "limits": {
             "token_characters": settings.token_characters,
             "header_characters": settings.header_characters,
@@ -115,6 +121,7 @@ def _well_known(service: Service) -> dict[str, Any]:
 def _openapi(service: Service, table: list[Route]) -> dict[str, Any]:
     structs = [each for route in table for each in (route.takes, *route.gives) if each is not None]
     schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
+    refine(components, service.node.vocabulary)
     refs = iter(schemas)
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
@@ -123,11 +130,11 @@ def _openapi(service: Service, table: list[Route]) -> dict[str, Any]:
         "type": "object",
         "required": ["type", "title", "status", "detail"],
         "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "unmet": {"type": "array", "items": {"type": "object"}},
+            "type": {"type": "string", "pattern": "^urn:capsvc:problem:[a-z-]+$"},
+            "title": {"type": "string", "minLength": 1},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string", "minLength": 1},
+            "unmet": {"type": "array", "items": {"$ref": "#/components/schemas/UnmetCaveat"}},
             "error": {"type": "string"},
             "error_description": {"type": "string"},
         },
@@ -159,9 +166,18 @@ def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
         success["content"] = {"application/json": {"schema": answers[0] if len(answers) == 1 else {"oneOf": answers}}}
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     statuses = {*route.errors, 503} | ({400, 401, 403} if route.audiences else set())
+    success |= _with_headers(route.status, route.path)
     operation["responses"] = {str(route.status): success} | {
-        str(status): {"description": _PROBLEMS[status], "content": problem} for status in sorted(statuses)
+        str(status): {"description": _PROBLEMS[status], "content": problem} | _with_headers(status)
+        for status in sorted(statuses)
     }
     if route.audiences or route.verifies:
         operation["security"] = [{"capability": []}]
     return operation
+
+
+def _with_headers(status: int, path: str = "") -> dict[str, Any]:
+    named = _HEADERS.get((status, path)) or _HEADERS.get(status)
+    if named is None:
+        return {}
+    return {"headers": {named[0]: {"description": named[1], "required": True, "schema": {"type": "string"}}}}

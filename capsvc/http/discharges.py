@@ -10,6 +10,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import DISCHARGE, Act, Presented
 from capsvc.discharges import discharge
 from capsvc.errors import Refused, TicketError
 from capsvc.http.bodies import Secret, answer, read
@@ -59,7 +60,10 @@ class Discharges:
         asked = await read(request, Asked, self._service.settings.body_bytes)
         capability = self._service.verdict(request).capability
         discharged = await to_thread.run_sync(self._discharge, asked, capability)
-        self._service.log.info("discharge", user=capability.user)
+        presented = Presented.of(capability)
+        await self._service.recorded(
+            Act(act=DISCHARGE, who=capability.user, ends=discharged.expires, presented=presented)
+        )
         return answer(discharged)
 
     def _discharge(self, asked: Asked, capability: Capability) -> Discharged:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from capsvc.http.exchanges import ROUTE, Exchanges
 from capsvc.http.problems import problem_of
 
 
@@ -20,15 +21,18 @@ class Dispatching(Starlette):
     It stands before Starlette's handler of server errors too, which alone costs 2.5 µs of 37.
     """
 
-    def __init__(self, ahead: Mapping[tuple[str, str], ASGIApp], **options: Any) -> None:
+    def __init__(self, ahead: Mapping[tuple[str, str], ASGIApp], exchanges: Exchanges, **options: Any) -> None:
         super().__init__(**options)
         self._ahead = ahead
+        self._exchanges = exchanges
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one connection. An internal error is answered, then raised for the server to log."""
-        if scope["type"] == "http" and not scope.get("root_path"):
-            app = self._ahead.get((scope["path"], scope["method"]))
+        if scope["type"] == "http":
+            send = self._exchanges.begin(scope, send)
+            app = None if scope.get("root_path") else self._ahead.get((scope["path"], scope["method"]))
             if app is not None:
+                scope[ROUTE] = scope["path"]
                 try:
                     await app(scope, receive, send)
                 except Exception as error:

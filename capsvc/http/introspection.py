@@ -13,6 +13,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import REVOKE, Act, Presented
 from capsvc.http.bodies import Secret, answer
 from capsvc.http.callers import Callers
 from capsvc.http.facts import connection_facts
@@ -115,7 +116,11 @@ class Introspection:
             revision = store.revoke_name(user, name, now)
         else:
             revision = store.revoke_nonce(user, capability.nonce, now)
-        self._service.log.info("revoked", user=user, name=name, nonce=capability.nonce, revision=revision)
+        nonce = capability.nonce if name is None else None
+        presented = Presented.of(capability)
+        self._service.record(
+            Act(act=REVOKE, who=user, whom=user, name=name, nonce=nonce, revision=revision, presented=presented)
+        )
         return revision
 
     def _facts(self, form: dict[str, str]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from capsvc.errors import (
     StoreUnavailable,
     TicketError,
     TooBusy,
+    TooMany,
+    Unacknowledged,
     Unbound,
     UnknownUser,
 )
@@ -151,9 +153,14 @@ def _of_service(error: Exception) -> Problem:
         return Problem(404, "unknown-user", "There is no such user", str(error))
     if isinstance(error, TooBusy):
         return Problem(429, "too-busy", "Too many logins at once", str(error), {"Retry-After": str(error.retry_after)})
+    if isinstance(error, TooMany):
+        detail = f"{str(error).capitalize()}."
+        return Problem(429, "too-many", "Too many from here", detail, {"Retry-After": str(error.retry_after)})
     if isinstance(error, StoreUnavailable):
         told = isinstance(error, (StoreBusy, NotSeenYet))
         detail = str(error) if told else "Nothing was permitted or changed; the service's log says why."
+        if isinstance(error, Unacknowledged):
+            detail = "The change may stand or not: ask for it again. The service's log says why."
         return Problem(503, "store-unavailable", "The store cannot say", detail, {"Retry-After": "1"})
     if isinstance(error, SettingsError):
         detail = "Nothing was permitted or changed; the service's log says why."

@@ -9,6 +9,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import PASSWORD, REVOKE, Act, Presented
 from capsvc.errors import Refused
 from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
@@ -85,13 +86,16 @@ class Revocations:
     async def change_password(self, request: Request) -> Response:
         """``POST /v1/password``: changes all of the user's salts too."""
         change = await read(request, PasswordChange, self._service.settings.body_bytes)
-        user = self._service.verdict(request).capability.user
-        revision = await self._service.authority.change_password(user, change.current, change.new)
-        self._service.log.info("password changed", user=user, revision=revision)
+        capability = self._service.verdict(request).capability
+        user, address = capability.user, self._service.address(request)
+        revision = await self._service.authority.change_password(user, change.current, change.new, address=address)
+        presented = Presented.of(capability)
+        await self._service.recorded(Act(act=PASSWORD, who=user, whom=user, revision=revision, presented=presented))
         return answer(Revoked(revision))
 
     def _revoke(self, request: Request, wanted: Revocation) -> int:
         store, now = self._service.store, self._service.node.now()
+        own = self._service.verdict(request).capability
         if wanted.everyone:
             self._demand_admin(request)
             try:
@@ -99,7 +103,9 @@ class Revocations:
             except ValueError as wrong:
                 raise bad_request(f"before: {wrong}.") from None
             revision = self._service.authority.panic(before)
-            self._service.log.warning("everyone revoked", before=before, revision=revision)
+            self._service.record(
+                Act(act=REVOKE, who=own.user, before=before, revision=revision, presented=Presented.of(own))
+            )
             return revision
         user = self._whose(request, wanted.user)
         if wanted.name is not None:
@@ -115,7 +121,18 @@ class Revocations:
             revision = store.revoke_nonce(user, wanted.nonce, now)
         else:
             revision = store.revoke_all(user, now)
-        self._service.log.info("revoked", user=user, name=wanted.name, nonce=wanted.nonce, revision=revision)
+        self._service.record(
+            Act(
+                act=REVOKE,
+                who=own.user,
+                whom=user,
+                name=wanted.name,
+                nonce=wanted.nonce,
+                all=wanted.all,
+                revision=revision,
+                presented=Presented.of(own),
+            )
+        )
         return revision
 
     def _whose(self, request: Request, named: str | None) -> str:

@@ -13,6 +13,8 @@ from capsvc.http.auth import Auth
 from capsvc.http.discharges import PATH, Asked, Discharged, Discharges
 from capsvc.http.endpoint import Endpoint
 from capsvc.http.introspection import Introspected, Introspection, NotActive, OneToken
+from capsvc.http.leaks import PATH as LEAKS
+from capsvc.http.leaks import Received, Report, Reports
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
 from capsvc.http.tokens import Described, Login, Renewal, SealedToken, Token, Tokens
@@ -68,6 +70,8 @@ def routes(service: Service) -> list[Route]:
               asking, OneToken, (Introspected, NotActive), 200, body_errors, form=True),
         Route("POST", "/v1/revoke", introspection.revoke, "Take back the token that is sent, as in RFC 7009",
               takes=OneToken, errors=(*body_errors, 403), form=True),
+        Route("POST", LEAKS, Reports(service).report, "Report a token that was found somewhere",
+              takes=Report, gives=(Received,), status=202, errors=(*body_errors, 429)),
         Route("GET", "/v1/auth", Auth(service), "Authenticate a request for a proxy",
               status=204, errors=(400, 401, 403), verifies=True),
         Route("GET", "/v1/capability", tokens.describe, "See what the presented capability may do",

@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+from anyio import to_thread
 from starlette.requests import Request
 
+from capsvc.acts import ACTS, Act
+from capsvc.audit import AuditFile
 from capsvc.authority import Authority
+from capsvc.counters import Counters
+from capsvc.hasher import DistantHasher
 from capsvc.home import Home
-from capsvc.http.facts import Proxies
+from capsvc.http.facts import Proxies, connection_facts
 from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
 from capsvc.outcomes import OutcomeFile
 from capsvc.passwords import HashingSlots, Passwords
+from capsvc.rates import Rates
 from capsvc.replay import ReplayGuard
 from capsvc.settings import Settings
 from capsvc.stores import Store
@@ -34,10 +41,13 @@ class Service:
     authority: Authority
     passwords: Passwords
     slots: HashingSlots
+    rates: Rates
     proxies: Proxies
     location: str
     log: FilteringBoundLogger
     outcomes: OutcomeFile
+    counters: Counters
+    audit: AuditFile
     replay_guard: ReplayGuard | None = None
 
     @classmethod
@@ -45,22 +55,52 @@ class Service:
         """Wire the service of a home. Raises SettingsError or StoreUnavailable."""
         settings = home.settings
         store = home.open_store()
-        node = Node(store.follow(settings.freshness), home.shares, settings)
+        counters = Counters.take(home.metrics)
+        store.tally = counters.readings
+        node = Node(store.follow(settings.freshness), home.shares, settings, counters=counters)
         node.ring().signing()
-        passwords, slots = Passwords(settings), HashingSlots(settings.workers)
+        passwords, slots = Passwords(settings, DistantHasher), HashingSlots(settings.workers, counters)
+        rates = Rates(settings)
         location = settings.url or settings.address
-        authority = Authority(node, store, passwords, slots, location)
+        authority = Authority(node, store, passwords, slots, location, rates)
         proxies = Proxies.of(settings.trusted_proxies, settings.forwarded)
         guard = None
         if settings.replay_guard:
             guard = ReplayGuard(home.open_replays(), timedelta(seconds=settings.replay_window), settings.skew, node.now)
-        outcomes = OutcomeFile(home.outcomes, node.outcomes)
-        return cls(settings, store, node, authority, passwords, slots, proxies, location, logger(), outcomes, guard)
+        return cls(
+            settings, store, node, authority, passwords, slots, rates, proxies, location, logger(),
+            OutcomeFile(home.outcomes, node.outcomes), counters, home.audit, guard,
+        )  # fmt: skip
 
     def verdict(self, request: Request) -> Verdict:
         """Return what the middleware verified. Only guarded routes have one."""
         verdict: Verdict = request.scope[VERDICT]
         return verdict
+
+    def address(self, request: Request) -> str | None:
+        """Return where a request comes from, as its facts tell it; None where nobody can say. Raises a 400."""
+        address: str | None = connection_facts(request.scope, self.proxies)["ip"]
+        return address
+
+    async def recorded(self, act: Act) -> None:
+        """Do what :meth:`record` does, on a thread."""
+        await to_thread.run_sync(self.record, act)
+
+    def record(self, act: Act) -> None:
+        """Count an act that was done, and write it into both logs, durably into the audit log.
+
+        What that one does not take is an error line with the whole act in it: it was done all the same.
+        """
+        self.counters.acts[ACTS.index(act.act)] += 1
+        described = msgspec.to_builtins(act)
+        described.pop("act")
+        try:
+            self.audit.append(act)
+        except OSError as wrong:
+            self.counters.unrecorded[0] += 1
+            self.log.error("not in the audit log", act=act.act, reason=wrong.strerror, **described)
+        else:
+            self.log.info(act.act, **described)
 
     def write_outcomes(self) -> None:
         """Keep how verifications ended; where that fails, say so in the log and go on."""
@@ -69,9 +109,18 @@ class Service:
         except OSError as wrong:
             self.log.warning("outcomes not written", reason=wrong.strerror)
 
+    def write_counts(self) -> None:
+        """Show the other workers what was counted; where that fails, say so in the log and go on."""
+        try:
+            self.counters.write()
+        except OSError as wrong:
+            self.log.warning("counters not written", reason=wrong.strerror)
+
     def close(self) -> None:
         """Let go of threads and store."""
         self.slots.close()
+        self.passwords.close()
         if self.replay_guard is not None:
             self.replay_guard.close()
         self.store.close()
+        self.counters.close()

@@ -9,6 +9,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import API, MINT, RENEW, Presented
 from capsvc.authority import Minted
 from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
@@ -82,14 +83,15 @@ class Tokens:
 
     async def log_in(self, request: Request) -> Response:
         """``POST /v1/tokens``."""
-        return answer(await self.issue(await read(request, Login, self._service.settings.body_bytes)), 201)
+        login = await read(request, Login, self._service.settings.body_bytes)
+        return answer(await self.issue(login, self._service.address(request)), 201)
 
-    async def issue(self, login: Login) -> Token:
-        """Mint what a login asks for. Raises what the one renderer of problems knows."""
+    async def issue(self, login: Login, address: str | None, via: str = API) -> Token:
+        """Mint what a login from an address asks for. Raises what the one renderer of problems knows."""
         appended = self._predicates(login.caveats)
         try:
             minted = await self._service.authority.log_in(
-                login.user, login.password, login.audience, login.salt, login.lifetime
+                login.user, login.password, login.audience, login.salt, login.lifetime, address=address
             )
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
@@ -103,7 +105,7 @@ class Tokens:
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
             )
-        self._service.log.info("login", user=minted.written.user, audience=login.audience, salt=login.salt)
+        await self._service.recorded(minted.act(MINT, via, narrowed=[str(each) for each in appended]))
         return token
 
     def _predicates(self, caveats: list[str]) -> list[Predicate]:
@@ -124,7 +126,7 @@ class Tokens:
         renewal = await read(request, Renewal, self._service.settings.body_bytes)
         capability = self._service.verdict(request).capability
         minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
-        self._service.log.info("renewal", user=capability.user, audience=capability.audience)
+        await self._service.recorded(minted.act(RENEW, presented=Presented.of(capability)))
         token = _token(minted.token, minted, renewal.format, minted.written.not_after)
         if not capability.narrowings:
             return answer(token, 201)

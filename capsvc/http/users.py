@@ -9,6 +9,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
+from capsvc.acts import ADD_USER, CHANGE_USER, Act, Presented
 from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import HTTPProblem, Problem, bad_request
 from capsvc.http.service import Service
@@ -80,7 +81,16 @@ class Users:
             raise HTTPProblem(
                 Problem(409, "name-taken", "The name is taken", "Names are never reused: choose another name.")
             )
-        self._service.log.info("user added", user=name, audiences=audiences)
+        administrator = self._service.verdict(request).capability
+        await self._service.recorded(
+            Act(
+                act=ADD_USER,
+                who=administrator.user,
+                whom=name,
+                audiences=[*audiences],
+                presented=Presented.of(administrator),
+            )
+        )
         return answer(_row(await to_thread.run_sync(self._service.store.user, name)), 201)
 
     async def list(self, request: Request) -> Response:
@@ -107,7 +117,19 @@ class Users:
         if change.password is not None:
             hash = await self._service.slots.run(self._service.passwords.hash, change.password)
         changed = await to_thread.run_sync(self._change, name, change.disabled, audiences, hash)
-        self._service.log.info("user changed", user=name, disabled=change.disabled, audiences=audiences)
+        administrator = self._service.verdict(request).capability
+        await self._service.recorded(
+            Act(
+                act=CHANGE_USER,
+                who=administrator.user,
+                whom=name,
+                disabled=change.disabled,
+                audiences=None if audiences is None else [*audiences],
+                password=hash is not None,
+                revision=changed.revision,
+                presented=Presented.of(administrator),
+            )
+        )
         return answer(changed)
 
     def _change(self, name: str, disabled: bool | None, audiences: tuple[str, ...] | None, hash: str | None) -> Changed:

@@ -11,10 +11,11 @@ then on. Users and issued names are never deleted, only nulled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from caveats.memo import Tally
 from caveats.proven import Salts
 
 HOLDER_NAMES = 1000
@@ -24,6 +25,15 @@ ISSUED_NAMES = 1000
 """So many names a user can have issued; each is kept for ever."""
 
 DEFAULT_SALT_NAME = "default"
+
+PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retired"
+"""The states of a key."""
+
+LEAP = 1_000_000
+"""So far a recovery raises the revision: more than anybody commits while it is prepared, or than was forgotten."""
+
+FROM_MEMORY, ASKED = range(2)
+"""Where a store's tally counts readings that it remembered, and those that it asked its engine for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,15 @@ class StoredKey:
     changed: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a recovery did: its revision, how many salts it changed, which keys it retired again."""
+
+    revision: int
+    salts: int
+    retired: tuple[str, ...]
+
+
 class Column(Protocol):
     """What a node asks when it verifies."""
 
@@ -115,6 +134,9 @@ class Column(Protocol):
 
 class Store(Column, Protocol):
     """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
+
+    tally: Tally
+    """Counts what :meth:`read` answers; who serves puts one here that others see."""
 
     def password(self, user: str) -> str | None:
         """Return the user's password hash; None for an unknown or disabled user."""
@@ -186,6 +208,18 @@ class Store(Column, Protocol):
         That refuses with StoreUnavailable whatever it cannot prove to be as of at most ``freshness`` seconds ago. It
         ends with the store.
         """
+
+    def recover(self, above: int, retired: Collection[str], now: str) -> Recovery:
+        """Let nothing be used that was ever issued, in one transaction: for a database that went back.
+
+        Change every issued salt (null for who is disabled) under one revision, LEAP above the greater of
+        ``above`` and its own; retire the keys of these ids that it has; raise the ring count at least to the
+        revision, so that no process takes the ring for one that it knows. Nothing is lowered, the panic instant
+        neither. A million users do not stand in memory.
+        """
+
+    def demand_writable(self) -> None:
+        """Raise StoreUnavailable where nothing can be changed now. Changes nothing."""
 
     def close(self) -> None:
         """Let go of the engine; the store is not used afterwards."""

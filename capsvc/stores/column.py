@@ -5,12 +5,12 @@ In the words that SQLite and PostgreSQL share. ``user`` is quoted: bare, it is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from secrets import token_bytes
 from typing import Any, Protocol
 
 from capsvc.errors import CredentialsRefused, Refused, StoreUnavailable, UnknownUser
-from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, IssuedSalt, Reading, SaltName, User
+from capsvc.stores import HOLDER_NAMES, ISSUED_NAMES, LEAP, RETIRED, IssuedSalt, Reading, Recovery, SaltName, User
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX, Salts
 
@@ -41,6 +41,12 @@ _STATE = ("one", "revision", "panic", "ring", "longest")
 _LOOK = """
     SELECT state.revision, state.panic, state.ring, salts.name, salts.salt
     FROM state LEFT JOIN salts ON salts."user" = ?
+"""
+
+_ISSUED = """
+    SELECT salts."user", salts.name, NOT users.disabled FROM salts LEFT JOIN users ON users.name = salts."user"
+    WHERE issued AND (salts."user" > ? OR (salts."user" = ? AND salts.name > ?))
+    ORDER BY salts."user", salts.name LIMIT 1000
 """
 
 
@@ -178,3 +184,23 @@ def revoke_holders(connection: Transaction, user: str, name: str, now: str) -> i
         changes |= new_salts(connection, user)
         connection.execute('DELETE FROM salts WHERE "user" = ? AND NOT issued', (user,))
     return change(connection, user, changes, now)
+
+
+def recover(connection: Transaction, above: int, retired: Collection[str], now: str) -> Recovery:
+    """Do what :meth:`capsvc.stores.Store.recover` says."""
+    raised = max(revision(connection), above) + LEAP
+    ring = max(int(state(connection, "ring")) + 1, raised)
+    connection.execute("UPDATE state SET revision = ?, ring = ?", (raised, ring))
+    salts, user, name = 0, "", ""
+    while rows := connection.execute(_ISSUED, (user, user, name)).fetchall():
+        for user, name, is_enabled in rows:
+            write_salt(connection, raised, user, name, token_bytes(SALT_BYTES) if is_enabled else None, now)
+        salts += len(rows)
+    again = [
+        key_id
+        for key_id in sorted(retired)
+        if connection.execute(
+            "UPDATE keys SET state = ?, changed = ? WHERE id = ? AND state <> ?", (RETIRED, now, key_id, RETIRED)
+        ).rowcount
+    ]
+    return Recovery(raised, salts, tuple(again))

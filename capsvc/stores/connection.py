@@ -28,6 +28,19 @@ def journal_mode(version: tuple[int, int, int]) -> str:
     return "wal" if fixed else "truncate"
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise StoreBusy or StoreUnavailable for what SQLite raises."""
+    try:
+        yield
+    except sqlite3.OperationalError as wrong:
+        if getattr(wrong, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise StoreBusy("the database is locked by another process: try again") from None
+        raise StoreUnavailable(f"the database does not answer: {wrong}") from None
+    except sqlite3.DatabaseError as wrong:
+        raise StoreUnavailable(f"the database does not answer: {wrong}") from None
+
+
 class _Held:
     """A thread's connection, closed with its thread and not whenever the collector comes by."""
 
@@ -40,7 +53,8 @@ class _Held:
         self.connection.close()
 
 
-def _demand_durable(connection: sqlite3.Connection) -> None:
+def demand_durable(connection: sqlite3.Connection) -> None:
+    """Set the journal and full syncing on a connection. Raises StoreUnavailable where SQLite does not take them."""
     mode = journal_mode(sqlite3.sqlite_version_info[:3])
     connection.execute("PRAGMA synchronous = FULL")
     found = connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()[0]
@@ -84,13 +98,13 @@ class Connections:
     @contextmanager
     def reading(self, patient: bool) -> Iterator[sqlite3.Connection]:
         """Give a connection for reading; raises StoreBusy at once unless patient."""
-        with self._translated():
+        with translated():
             yield self._connection(patient)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside BEGIN IMMEDIATE; commit at the end, durably, or roll back."""
-        with self._translated():
+        with translated():
             connection = self._connection(patient=True)
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -129,7 +143,7 @@ class Connections:
             check_same_thread=False,
         )
         try:
-            _demand_durable(connection)
+            demand_durable(connection)
         except BaseException:
             connection.close()
             raise
@@ -139,14 +153,3 @@ class Connections:
                 raise StoreUnavailable("the store was closed")
             self._open.add(held)
         return held
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as wrong:
-            if getattr(wrong, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise StoreBusy("the database is locked by another process: try again") from None
-            raise StoreUnavailable(f"the database does not answer: {wrong}") from None
-        except sqlite3.DatabaseError as wrong:
-            raise StoreUnavailable(f"the database does not answer: {wrong}") from None

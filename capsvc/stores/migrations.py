@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
@@ -54,3 +56,14 @@ def m001_first_tables(db: Database) -> None:
         );
         """
     )
+
+
+def missing_steps(connection: sqlite3.Connection) -> list[str]:
+    """List the steps that a database still has to be brought up to date by."""
+    return [step.name for step in MIGRATIONS.pending(Database(connection))]
+
+
+def unknown_steps(connection: sqlite3.Connection) -> list[str]:
+    """List the steps that were applied to a database and that this version does not know: a later one made it."""
+    known = {step.name for step in MIGRATIONS.pending(Database(memory=True))}
+    return [step.name for step in MIGRATIONS.applied(Database(connection)) if step.name not in known]

@@ -11,7 +11,7 @@ from secrets import token_bytes
 from typing import ParamSpec, TypeVar
 
 from capsvc.errors import CredentialsRefused, Refused, StoreBusy, UnknownUser
-from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
+from capsvc.stores import ASKED, DEFAULT_SALT_NAME, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
 from capsvc.stores.column import (
     Transaction,
     as_salt_name,
@@ -31,6 +31,7 @@ from capsvc.stores.column import (
     write_salt,
 )
 from caveats import time_text
+from caveats.memo import Tally
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX
 
@@ -65,6 +66,8 @@ def repeated(method: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
 class SQLStore(ABC):
     """A :class:`capsvc.stores.Store` but for how its transactions begin and end."""
 
+    tally: Tally
+
     @abstractmethod
     def _reading(self, patient: bool = True) -> AbstractContextManager[Transaction]:
         """Give a transaction that only reads; raises StoreBusy at once unless patient."""
@@ -82,6 +85,7 @@ class SQLStore(ABC):
 
     @repeated
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
+        self.tally[ASKED] += 1
         with self._certain(patient) as transaction:
             return look(transaction, user, names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 from sqlite_utils import Database
 
 from capsvc.errors import SettingsError
-from capsvc.stores import Column, Reading
-from capsvc.stores.column import Transaction, look, look_at_all
+from capsvc.stores import ASKED, FROM_MEMORY, Column, Reading, Recovery
+from capsvc.stores.backup import BACKUP
+from capsvc.stores.column import Transaction, look, look_at_all, recover, revision
 from capsvc.stores.connection import Connections
 from capsvc.stores.copy import Bulk
 from capsvc.stores.migrations import MIGRATIONS
+from capsvc.stores.onward import Onward
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from capsvc.stores.sql import SQLStore
+from caveats.memo import Tally
 
 
 class SQLiteStore(SQLStore):
@@ -35,9 +38,13 @@ class SQLiteStore(SQLStore):
         if not path.is_file():
             raise SettingsError(f"there is no database {path}: run `capsvc init` first")
         self._readings = Readings(remembered)
+        self._onward = Onward()
+        self.tally: Tally = [0, 0]
         self._connections = Connections(path)
         try:
             with self._connections.reading(patient=True) as connection:
+                if connection.execute("PRAGMA application_id").fetchone()[0] == BACKUP:
+                    raise SettingsError(f"{path} is a backup as it was written: run `capsvc recover`")
                 MIGRATIONS.apply(Database(connection))
         except BaseException:
             self._connections.close()
@@ -56,17 +63,25 @@ class SQLiteStore(SQLStore):
         if found is None:
             found = self._readings.find(mark, user, names)
         if found is not None:
+            self.tally[FROM_MEMORY] += 1
             return found
+        self.tally[ASKED] += 1
         if not self._readings.are_kept(mark):
+            seen = self._onward.seen
             with self._connections.reading(patient) as connection:
-                return look(connection, user, names)
+                reading = look(connection, user, names)
+            self._onward.demand(reading.revision, seen)
+            return reading
+        seen = self._onward.seen
         with self._connections.snapshot(patient) as connection:
             # The mark is read after the rows and inside their transaction: only then is it theirs.
             whole = look_at_all(connection, user, FEW_ROWS)
             if whole is not None:
+                self._onward.demand(whole.revision, seen)
                 self._readings.keep_column(self._connections.mark(), user, whole)
                 return whole
             reading = look(connection, user, names)
+            self._onward.demand(reading.revision, seen)
             self._readings.keep_look(self._connections.mark(), user, names, reading)
             return reading
 
@@ -76,8 +91,22 @@ class SQLiteStore(SQLStore):
     def _certain(self, patient: bool = True) -> AbstractContextManager[Transaction]:
         return self._connections.reading(patient)
 
-    def _writing(self) -> AbstractContextManager[Transaction]:
-        return self._connections.writing()
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Begin a transaction that writes. While it lasts nobody else commits, so that what was seen is not ahead."""
+        with self._connections.writing() as connection:
+            self._onward.demand(revision(connection), self._onward.seen)
+            yield connection
+            committed = revision(connection)
+        self._onward.demand(committed, 0)
+
+    def demand_writable(self) -> None:
+        with self._connections.writing():
+            pass
+
+    def recover(self, above: int, retired: Collection[str], now: str) -> Recovery:
+        with self._connections.writing() as connection:
+            return recover(connection, above, retired, now)
 
     @contextmanager
     def snapshot(self) -> Iterator[Bulk]:

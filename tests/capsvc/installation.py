@@ -13,6 +13,7 @@ from capsvc import keyring
 from capsvc.authority import Authority, Minted
 from capsvc.node import Node, Presentation, Verdict
 from capsvc.passwords import HashingSlots, Passwords
+from capsvc.rates import Rates
 from capsvc.settings import Settings
 from capsvc.shares import ShareFile
 from capsvc.stores import NewUser, Store
@@ -76,7 +77,8 @@ class Installation:
         """Start a node over the same store, as after a restart."""
         self.settings = settings
         self.node = Node(self.store.follow(settings.freshness), self.shares, settings, self.clock)
-        self.authority = Authority(self.node, self.store, passwords(), self.slots, LOCATION)
+        rates = Rates(settings, self.clock)
+        self.authority = Authority(self.node, self.store, passwords(), self.slots, LOCATION, rates)
 
     @property
     def now(self) -> str:

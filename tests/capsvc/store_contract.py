@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from capsvc.errors import CredentialsRefused, Refused, UnknownUser
-from capsvc.stores import ISSUED_NAMES, NewUser, Store, StoredKey, User
+from capsvc.stores import ISSUED_NAMES, LEAP, NewUser, Store, StoredKey, User
 from tests.capsvc.store_contract_column import HASH, LATER, NOW, ColumnContract, Engine, add, salt_of
 
 
@@ -243,3 +243,44 @@ class StoreContract(ColumnContract):
         assert sorted(revisions) == list(range(before + 1, before + 41))
         assert store.revision() == before + 40
         assert {row.revision for row in engine.changes() if row.revision > before} == set(revisions)
+
+    # Recovery
+
+    def test_a_recovery_changes_every_issued_salt_under_one_revision_far_above_all(
+        self, store: Store, engine: Engine
+    ) -> None:
+        for name in ("alice", "bob", "carol"):
+            add(store, name)
+        store.issue_salt("alice", "laptop", None, NOW)
+        store.revoke_name("alice", "held", NOW)
+        store.set_disabled("carol", True, NOW)
+        issued = [("alice", "default"), ("alice", "laptop"), ("bob", "default"), ("carol", "default")]
+        before = {each: salt_of(store, *each) for each in issued}
+        known = 5 * LEAP + store.revision()
+        done = store.recover(known, (), LATER)
+        assert (done.revision, done.salts, done.retired) == (known + LEAP, 4, ())
+        assert store.revision() == done.revision
+        after = {each: salt_of(store, *each) for each in issued}
+        assert after[("carol", "default")] is None
+        fresh = [salt for user, salt in after.items() if user != ("carol", "default")]
+        assert len({*fresh, *before.values()}) == 3 + 3 + 1
+        assert salt_of(store, "alice", "held") is None
+        rows = [row for row in engine.changes() if row.revision == done.revision]
+        assert {(row.user, row.name): row.salt for row in rows} == after
+        assert {row.instant for row in rows} == {LATER}
+        assert store.recover(0, (), LATER).revision == done.revision + LEAP
+
+    def test_a_recovery_retires_keys_and_gives_the_ring_a_count_that_nobody_has_seen(self, store: Store) -> None:
+        for name in ("k1", "k2", "k3"):
+            store.add_key(StoredKey(name, "pending", bytes(32), bytes(16), NOW))
+        store.set_key_states({"k1": "verifying", "k2": "retired", "k3": "signing"}, NOW)
+        done = store.recover(7, ("k1", "k2", "k9"), LATER)
+        assert done.retired == ("k1",)
+        count, keys = store.keys()
+        assert [(key.state, key.changed) for key in keys] == [("retired", LATER), ("retired", NOW), ("signing", NOW)]
+        assert count == store.read("", ()).ring >= done.revision
+
+    def test_a_recovery_lowers_no_panic(self, store: Store) -> None:
+        store.panic(LATER)
+        store.recover(0, (), NOW)
+        assert store.read("", ()).salts.panic == LATER

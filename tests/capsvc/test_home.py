@@ -116,3 +116,14 @@ def test_a_private_file_replaces_what_stood_there_and_follows_no_link(home: Home
     assert home.address_file.read_text() == "http://127.0.0.1:8000"
     assert not home.address_file.is_symlink()
     assert stat.S_IMODE(home.address_file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("mode", "is_opened"), [(0o755, True), (0o700, True), (0o720, False), (0o702, False)])
+def test_a_home_is_opened_only_if_nobody_else_can_write_into_it(home: Home, mode: int, is_opened: bool) -> None:
+    home.create(NOW).close()
+    home.path.chmod(mode)
+    if is_opened:
+        home.open_store().close()
+        return
+    with pytest.raises(SettingsError, match="others can write into the home"):
+        home.open_store()

@@ -148,6 +148,34 @@ def test_promotion_lets_one_key_sign_and_the_other_verify(store: SQLiteStore, sh
     assert ring.root_key(KeyName("k1")) == before
 
 
+def test_a_rotation_adds_a_key_that_signs_and_the_other_verifies(store: SQLiteStore, shares: ShareFile) -> None:
+    _signing(store, shares)
+    before = KeyRing.load(store, shares).root_key(KeyName("k1"))
+    assert [keyring.rotate(store, shares, LATER) for _ in range(2)] == ["k2", "k3"]
+    ring = KeyRing.load(store, shares)
+    assert _states(store) == {"k1": "verifying", "k2": "verifying", "k3": "signing"}
+    assert ring.signing().key_id == "k3"
+    assert ring.root_key(KeyName("k1")) == before
+
+
+@pytest.mark.parametrize("step", ["add_key", "set_key_states"])
+def test_a_rotation_cut_off_at_any_step_leaves_the_old_key_signing_and_the_next_one_works(
+    store: SQLiteStore, shares: ShareFile, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    _signing(store, shares)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            keyring.rotate(store, shares, LATER)
+    assert KeyRing.load(store, shares).signing().key_id == "k1"
+    assert keyring.rotate(store, shares, LATER) == "k3"
+    assert KeyRing.load(store, shares).signing().key_id == "k3"
+
+
 def test_only_a_pending_key_is_promoted(store: SQLiteStore, shares: ShareFile) -> None:
     _signing(store, shares)
     keyring.add(store, shares, NOW)

@@ -8,7 +8,7 @@ from time import sleep
 
 import pytest
 
-from capsvc import keyring
+from capsvc import keyring, node
 from capsvc.errors import StoreUnavailable
 from capsvc.node import Node, Presentation
 from capsvc.settings import Settings
@@ -341,3 +341,14 @@ def test_a_request_told_later_is_asked_only_by_a_predicate(house: Installation) 
     assert set(asked) == {"once"}
     with pytest.raises(ValueError, match="host"):
         house.node.verify(narrowed, house.node.request_later(lambda: {"method": "GET", "host": "A"}))
+
+
+def test_audiences_that_strangers_name_are_remembered_within_a_bound(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node, "_AUDIENCES", 8)
+    for number in range(50):
+        forged = encode_text(Macaroon.mint(b"guess", f"k1/a{number}"))
+        with pytest.raises(InvalidMacaroon):
+            house.node.verify(Presentation(forged), house.node.request(), (f"a{number}",))
+    assert len(house.node._verifying.verifiers) <= 8

@@ -276,3 +276,18 @@ def test_who_dies_before_the_commit_has_changed_nothing(store: SQLiteStore, path
     if journal_mode(sqlite3.sqlite_version_info[:3]) == "truncate":
         assert path.stat().st_size > size, "what is to be rolled back lies in the file already"
     assert salt_of(store) == salt
+
+
+def test_a_store_counts_which_readings_it_remembered_and_which_it_asked_for(store: SQLiteStore) -> None:
+    store.tally = [0, 0]
+    for _ in range(3):
+        store.read("alice", ("default",))
+    assert store.tally == ([2, 1] if journal_mode(sqlite3.sqlite_version_info[:3]) == "truncate" else [0, 3])
+
+
+def test_to_demand_that_a_store_can_be_written_changes_nothing_and_sees_a_lock(store: SQLiteStore, path: Path) -> None:
+    before = path.read_bytes()
+    store.demand_writable()
+    assert path.read_bytes() == before
+    with _held(path, "BEGIN IMMEDIATE"), pytest.raises(StoreBusy):
+        store.demand_writable()

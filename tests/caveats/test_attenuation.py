@@ -78,5 +78,6 @@ def test_a_copy_beyond_what_verifiers_take_is_refused_here(format: Format) -> No
     assert attenuate(text, "path ^= /")
     with pytest.raises(PredicateError, match="65 caveats, and verifiers take 64"):
         attenuate(text, "path ^= /", "action = read")
-    with pytest.raises(PredicateError, match="characters, and verifiers take 8192"):
-        attenuate(encode(Macaroon.mint(b"key", "k1"), format), f"action = {'a' * 9000}")
+    for size in (9_000, 70_000):  # format 1 has no field of 64 KiB
+        with pytest.raises(PredicateError, match=r"characters, and verifiers take 8192|too long for format 1"):
+            attenuate(encode(Macaroon.mint(b"key", "k1"), format), f"action = {'a' * size}")

@@ -141,3 +141,21 @@ def test_long_copies_of_a_known_root_are_not_kept() -> None:
         text = encode(root().attenuate(*(f"path in / /{number}{'x' * 90}{each}" for each in range(12))))
         assert verifier.verify(text, NOW.saying(path="/"), column).user == "alice"
     assert held(verifier) == ("<Memo of 0 entries>", "<Memo of 1 entries>")
+
+
+def test_each_proof_is_counted_by_what_of_the_chain_was_remembered() -> None:
+    proofs = [0, 0, 0]
+    verifier = Verifier(lambda name: KEY, proofs=proofs)
+    # Every verification is asked three times in turn, and once more where nothing is remembered: tests/conftest.py.
+    verifier.verify(encode(root()), NOW, column)
+    assert proofs == [1, 1, 2], "whole, root, nothing"
+    verifier.verify(encode(root().append(b"method = GET")), NOW, column)
+    assert proofs == [1 + 2, 1 + 1, 2 + 1]
+
+
+def test_a_proof_that_fails_is_not_counted() -> None:
+    proofs = [0, 0, 0]
+    token = encode(root())
+    with pytest.raises(InvalidMacaroon):
+        Verifier(lambda name: b"another key", proofs=proofs).verify(token, NOW, column)
+    assert proofs == [0, 0, 0]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from caveats import Network
+from caveats import BUILTIN, Network
 
 
 def test_an_address_mapped_into_ipv6_is_read_as_ipv4() -> None:
@@ -45,3 +47,11 @@ def test_a_network_with_a_zone_is_refused_since_addresses_are_compared_without()
 def test_an_unmet_network_says_the_address() -> None:
     networks = Network().operand("in", ("10.0.0.0/8",))
     assert Network().refusal("in", networks, Network().fact("2001:db8::1")) == "it is 2001:db8::1"
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 8)), min_size=1, max_size=40), st.booleans())
+def test_a_meet_of_one_list_is_the_fewest_networks_that_say_the_same(made: list[tuple[int, int]], six: bool) -> None:
+    kind, size = (IPv6Network, 128) if six else (IPv4Network, 32)
+    networks = [kind((value << size - 8 >> size - bits << size - bits, bits)) for value, bits in made]
+    demand = ("in", tuple(networks))
+    assert BUILTIN["ip"].meet([demand]) == (("in", tuple(map(str, collapse_addresses(networks)))),)

@@ -163,7 +163,7 @@ def test_what_services_mint_is_proven_the_fast_way_known_and_not(narrowing: list
     authority = Authority(
         KeyName("k1"), NONCE, "alice", "default", SALT, "2026-11-22T06:00:00Z", "2026-12-31T06:00:00Z"
     )
-    roots = Roots(lambda name: KEY, None, DEFAULT_LIMITS, 64)
+    roots = Roots(lambda name: KEY, None, DEFAULT_LIMITS, 64, [0, 0, 0])
     text = encode(authority.mint(KEY, "https://caps.example.org").attenuate(*narrowing))
     for _ in range(4):
         proven = roots.prove(text, BUILTIN)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from capsvc.stores import Column
-from capsvc.stores.column import lost
+from capsvc.stores import Column, Recovery
+from capsvc.stores.column import lost, recover
 from capsvc.stores.copy import Bulk
 from capsvc.stores.postgresql.following import Following
 from capsvc.stores.postgresql.server import Server
 from capsvc.stores.postgresql.tables import bring_up_to_date, make_room
 from capsvc.stores.postgresql.transactions import CERTAIN, Transaction
 from capsvc.stores.sql import SQLStore, repeated
+from caveats.memo import Tally
 
 
 class PostgreSQLStore(SQLStore):
@@ -30,6 +31,7 @@ class PostgreSQLStore(SQLStore):
     def __init__(self, url: str) -> None:
         """Open a database and bring its tables up to date. Raises SettingsError, StoreUnavailable."""
         self.server = Server(url)
+        self.tally: Tally = [0, 0]
         self._followings: list[Following] = []
         try:
             self._open()
@@ -67,10 +69,23 @@ class PostgreSQLStore(SQLStore):
             yield transaction
 
     @contextmanager
-    def filling(self) -> Iterator[Bulk]:
+    def _writing_much(self) -> Iterator[Transaction]:
         with self.server.bulk("BEGIN ISOLATION LEVEL READ COMMITTED") as transaction:
             if not transaction.execute("UPDATE state SET writes = writes + 1").rowcount:
                 raise lost()
+            yield transaction
+
+    def recover(self, above: int, retired: Collection[str], now: str) -> Recovery:
+        with self._writing_much() as transaction:
+            return recover(transaction, above, retired, now)
+
+    def demand_writable(self) -> None:
+        with self._writing():
+            pass
+
+    @contextmanager
+    def filling(self) -> Iterator[Bulk]:
+        with self._writing_much() as transaction:
             yield transaction
             # A change is as old as its instant says, which was written by the one machine that there was.
             transaction.execute("UPDATE changes SET recorded = CAST(instant AS TIMESTAMPTZ)")

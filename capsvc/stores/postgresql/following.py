@@ -36,7 +36,7 @@ import psycopg
 
 from capsvc.errors import CapsvcError, StoreBusy, StoreUnavailable
 from capsvc.logs import logger
-from capsvc.stores import Reading, StoredKey
+from capsvc.stores import FROM_MEMORY, Reading, StoredKey
 from capsvc.stores.postgresql import feed, transactions
 from capsvc.stores.postgresql.memory import Memory
 from capsvc.stores.postgresql.server import CHANNEL
@@ -98,6 +98,7 @@ class Following:
         ``freshness`` is Δ, in seconds.
         """
         self._store = store
+        self._tally = store.tally
         self._freshness = freshness
         self._clock = clock
         self._every = min(ROUND_SECONDS, freshness / 3)
@@ -121,6 +122,7 @@ class Following:
         held = self._held
         if held is None or self._clock() > held.until:
             raise self._stale()
+        self._tally[FROM_MEMORY] += 1
         if user not in held.memory.columns:
             return held.unchanged
         return held.readings.get(user) or held.reading_of(user)

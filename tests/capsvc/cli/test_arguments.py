@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from capsvc.cli import app
 from caveats import Macaroon, encode
-from tests.serving import COMMAND, environment_for, run
+from tests.forks import COMMAND, environment_for, run
 
 TOKEN = encode(Macaroon.mint(b"a root key", "k1", "https://caps.example.org").attenuate("method in GET HEAD"))
 UNTIL_LONG_AGO = encode(Macaroon.mint(b"a root key", "k1").attenuate("time < 2025-01-01T00:00:00Z"))

@@ -15,7 +15,8 @@ import pytest
 
 from capsvc.cli.wording import in_words
 from caveats import Authority, Format, KeyName, Macaroon, decode, encode
-from tests.serving import Server, run
+from tests.forks import run
+from tests.serving import Server
 
 WINDOW = "2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 TOKEN = encode(Macaroon.mint(b"a root key", "k1").attenuate("method in GET HEAD"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from caveats import Macaroon, decode, encode
-from tests.serving import run
+from tests.forks import run
 
 ROOT = Macaroon.mint(b"a root key", "k1", "https://caps.example")
 URL = "https://api.example/docs/7"

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.serving import Server, run
+from tests.forks import COMMAND, run
+from tests.serving import Server
 
 
 def test_init_makes_a_private_home_with_a_first_user_whose_password_only_the_owner_reads(tmp_path: Path) -> None:
@@ -36,15 +37,15 @@ def test_init_never_touches_a_home_that_is_there(tmp_path: Path) -> None:
 
 
 def test_a_service_finds_its_state_again(tmp_path: Path) -> None:
-    with Server(tmp_path / "home") as first:
+    with Server(tmp_path / "home", command=COMMAND) as first:
         token = first.log_in()
-    with Server(tmp_path / "home") as second:
+    with Server(tmp_path / "home", command=COMMAND) as second:
         answer = httpx2.get(f"{second.url}/v1/capability", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 200
 
 
 def test_serve_greets_with_address_user_password_file_and_whole_lines_to_paste(tmp_path: Path) -> None:
-    with Server(tmp_path / "var") as server:
+    with Server(tmp_path / "var", command=COMMAND) as server:
         greeting = server.log.read_text()
         lines = [line.strip() for line in greeting.splitlines() if line.startswith("  ")]
         assert server.url in greeting

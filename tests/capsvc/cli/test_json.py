@@ -10,7 +10,8 @@ import pytest
 
 from caveats import Macaroon, encode
 from caveats.encoding import decode_base64
-from tests.serving import Server, run
+from tests.forks import run
+from tests.serving import Server
 
 ROOT = Macaroon.mint(b"a root key", "k1")
 PHC = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uJJvqyJtqKwbKQ6r/ckHOQeDYEZdmL5rAYTsRpSa3lw"
@@ -39,6 +40,7 @@ def test_every_command_on_a_home_can_answer_in_json(tmp_path: Path) -> None:
     assert [each["user"] for each in answer("user", "list")] == ["admin", "bob", "carol"]
     assert answer("keys", "add") == {"key_id": "k2", "state": "pending"}
     assert answer("keys", "promote", "k2") == {"key_id": "k2", "state": "signing"}
+    assert answer("keys", "rotate") == {"key_id": "k3", "state": "signing"}
     assert answer("keys", "retire", "k1", "--leaked") == {"key_id": "k1", "state": "retired"}
 
 

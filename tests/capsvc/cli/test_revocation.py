@@ -10,7 +10,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from caveats import decode, encode
-from tests.serving import Server, run
+from tests.forks import run
+from tests.serving import Server
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +164,15 @@ def test_a_logout_from_a_service_that_is_down_names_the_way_out(server: Server, 
 def test_a_token_for_another_audience_is_told_so_in_the_command_lines_words(server: Server) -> None:
     admin = server.log_in(audience="capsvc.verify")
     _refused(run(server.home, "salts", admin), "or is for another audience: `capsvc inspect` shows which")
+
+
+def test_whoever_finds_a_token_has_it_taken_back_and_what_it_was_cut_from_lives_on(
+    server: Server, profiles: dict[str, str]
+) -> None:
+    root = server.log_in()
+    copy = _copy(server, profiles, root, "build")
+    for token, more in ((copy, []), ("garbage", []), (copy, ["--json"])):
+        done = run(server.home, "report-leak", "-", *more, stdin=token, environment=profiles)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "taken back by now" in done.stdout
+    assert (_is_alive(server, copy), _is_alive(server, root)) == (False, True)

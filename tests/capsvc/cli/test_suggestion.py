@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from caveats import Macaroon, decode, encode
-from tests.serving import run
+from tests.forks import run
 
 
 def _line(number: int, method: str = "GET", path: str = "/docs/2026", status: int = 200) -> str:

@@ -14,7 +14,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from caveats import Format, Macaroon, decode, encode, time_text
-from tests.serving import COMMAND, Server, run
+from tests.forks import COMMAND, run
+from tests.serving import Server
 
 ROOT = Macaroon.mint(b"a root key", "k1", "https://caps.example.org").attenuate("method in GET HEAD")
 TOKEN = encode(ROOT)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import COMMAND, environment_for, run
+from tests.forks import COMMAND, environment_for, run
 
 PHC = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uJJvqyJtqKwbKQ6r/ckHOQeDYEZdmL5rAYTsRpSa3lw"
 USERS = int(os.environ.get("TEST_IMPORT_USERS", "10000"))

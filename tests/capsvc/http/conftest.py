@@ -10,6 +10,10 @@ from tests.capsvc.http.serving import Serving, make_home, serving
 
 SETTINGS = """
 clock_skew = 30
+wrong_passwords = 1000
+wrong_passwords_by_user = 1000
+wrong_passwords_by_network = 1000
+leak_reports = 1000
 [vocabulary]
 amount = "number"
 team = "text"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -10,7 +11,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 _KNOWN = {
     "$ref", "type", "properties", "required", "items", "anyOf", "oneOf", "enum", "default", "title", "description",
-    "minimum", "minLength", "maxLength", "maxItems", "additionalProperties",
+    "minimum", "maximum", "minLength", "maxLength", "maxItems", "additionalProperties", "pattern", "format",
 }  # fmt: skip
 
 
@@ -32,6 +33,10 @@ def violations(value: Any, schema: dict[str, Any], document: dict[str, Any], at:
     if not isinstance(value, _TYPES[schema["type"]]) or (isinstance(value, bool) and schema["type"] != "boolean"):
         return [f"{at}: not of type {schema['type']}"]
     found = []
+    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        found.append(f"{at}: not of the pattern {schema['pattern']}")
+    if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        found.append(f"{at}: too small or too large")
     if isinstance(value, dict) and "properties" in schema:
         found += [f"{at}.{name}: missing" for name in schema.get("required", []) if name not in value]
         found += [f"{at}.{name}: not in the schema" for name in value if name not in schema["properties"]]

@@ -27,6 +27,7 @@ from capsvc.ticket_keys import PublicKey
 from caveats import BUILTIN, Authority, KeyName, Macaroon, decode, time_text
 from caveats.encoding import encode_base64
 from caveats.wire import encode_text
+from tests.forks import Fork
 
 COMMAND = (sys.executable, "-c", "from capsvc.cli import main; main()")
 PASSWORD = "correct horse battery staple"
@@ -63,9 +64,9 @@ def now(later: float = 0) -> str:
 
 @dataclass(frozen=True)
 class Serving:
-    """One running service. ``log`` is the file that its stderr goes to."""
+    """One running service. ``log`` is the file that all its output goes to."""
 
-    process: subprocess.Popen[bytes]
+    process: Fork
     url: str
     home: Home
     log: Path
@@ -160,13 +161,10 @@ def serving(home: Home, *arguments: str, **settings: str) -> Iterator[Serving]:
     """Run ``capsvc serve`` on a home until the end of the block, and hold it to a clean end."""
     home.address_file.unlink(missing_ok=True)
     log = home.path.parent / f"{home.path.name}-{next(_numbers)}.log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *arguments],
-            env=environment(home.path, settings),
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
+    with log.open("wb") as stderr, Path(os.devnull).open("r+b") as nothing:
+        streams = nothing.fileno(), stderr.fileno(), stderr.fileno()
+        arguments = ("serve", "--port", "0", *arguments)
+        process = Fork(arguments, environment(home.path, settings), Path.cwd(), streams)
     try:
         url = _address(home, process, log)
         with httpx2.Client(base_url=url, timeout=_PATIENCE_SECONDS, trust_env=False) as client:
@@ -176,7 +174,7 @@ def serving(home: Home, *arguments: str, **settings: str) -> Iterator[Serving]:
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait()
+            process.wait(_PATIENCE_SECONDS)
 
 
 _LOCK = """
@@ -216,13 +214,13 @@ def slowest_sign_of_life(serving: Serving, seconds: float) -> float:
     return slowest
 
 
-def end(process: subprocess.Popen[bytes]) -> int:
+def end(process: Fork) -> int:
     """End a service as a supervisor does; return its exit code."""
     process.send_signal(signal.SIGTERM)
     return process.wait(_PATIENCE_SECONDS)
 
 
-def _address(home: Home, process: subprocess.Popen[bytes], log: Path) -> str:
+def _address(home: Home, process: Fork, log: Path) -> str:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         if home.address_file.exists() and (text := home.address_file.read_text()).endswith("\n"):

@@ -41,6 +41,11 @@ def _assert_unavailable(answer: Any) -> None:
     assert int(answer.headers["retry-after"]) >= 1
 
 
+def _assert_not_ready(answer: Any) -> None:
+    assert (answer.status_code, answer.headers["content-type"]) == (503, PROBLEM)
+    assert answer.json()["wrong"][0] == "the store"
+
+
 def _ask_everything(service: Serving, own: str, caller: str) -> dict[str, Any]:
     """Ask what needs the store, all at the same time."""
     asked = {
@@ -74,6 +79,7 @@ def test_a_store_locked_beyond_patience_is_unavailable_and_serves_again_afterwar
             answers = _ask_everything(service, own, caller)
             assert time.monotonic() - before < PATIENCE_SECONDS + 3
             _assert_unavailable(answers.pop("revocations"))
+            _assert_not_ready(answers.pop("readyz"))
             for answer in answers.values() if READERS_WAIT else ():
                 _assert_unavailable(answer)
         assert service.client.get("/v1/capability", headers=bearer(own)).status_code == 200
@@ -101,10 +107,14 @@ def test_a_database_deleted_or_replaced_under_the_service_never_permits(tmp_path
         database = service.home.path / "capsvc.db"
         copy = database.read_bytes()
         database.unlink()
-        for answer in _ask_everything(service, own, caller).values():
+        answers = _ask_everything(service, own, caller)
+        _assert_not_ready(answers.pop("readyz"))
+        for answer in answers.values():
             _assert_unavailable(answer)
         database.write_bytes(copy)
-        for answer in _ask_everything(service, own, caller).values():
+        answers = _ask_everything(service, own, caller)
+        _assert_not_ready(answers.pop("readyz"))
+        for answer in answers.values():
             _assert_unavailable(answer)
         assert service.client.get("/livez").status_code == 200
         assert "Traceback" not in service.stderr()

@@ -32,7 +32,7 @@ from tests.capsvc.http.serving import (
     service_key,
 )
 
-DESCRIBING = {"/openapi.json", "/.well-known/capsvc", "/livez", "/readyz"}
+DESCRIBING = {"/openapi.json", "/.well-known/capsvc", "/livez", "/readyz", "/metrics"}
 METHODS = {"get", "post", "patch", "put", "delete"}
 REPOSITORY = Path(__file__).parents[3]
 
@@ -77,7 +77,7 @@ def _operations(contract: Any) -> dict[tuple[str, str], Any]:
 
 
 def test_every_route_is_in_the_contract_and_the_other_way_round(contract: Any, routes: set[tuple[str, str]]) -> None:
-    assert len(routes) == 15
+    assert len(routes) == 16
     assert set(_operations(contract)) == routes
 
 
@@ -90,6 +90,19 @@ def test_every_reference_leads_somewhere(contract: Any) -> None:
     references = set(re.findall(r'"#/components/schemas/(\w+)"', str(contract).replace("'", '"')))
     assert {"Problem", "Login", "Token", "Question"} <= references
     assert references == set(contract["components"]["schemas"])
+
+
+def test_every_format_that_json_schema_does_not_know_is_explained(contract: Any) -> None:
+    page = (REPOSITORY / "docs" / "hostile-input.md").read_text("utf-8")
+    ours = set(re.findall(r"'format': '([\w-]+)'", str(contract))) - {"ipv4", "ipv6", "password"}
+    assert ours == set(re.findall(r"^- `([\w-]+)`:", page, re.MULTILINE))
+
+
+def test_no_body_that_is_taken_has_members_that_the_contract_does_not_tell(contract: Any) -> None:
+    for operation in _operations(contract).values():
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            assert contract["components"]["schemas"][name]["additionalProperties"] in (False, {"type": "string"})
 
 
 def test_exactly_what_asks_for_a_capability_says_so(service: Serving, contract: Any) -> None:
@@ -128,6 +141,8 @@ def _real_answers(service: Serving) -> Iterator[tuple[str, str, Any]]:
     yield "post", "/v1/revoke", send("/v1/revoke", data={"token": service.log_in(user)})
     yield "post", "/v1/revoke", send("/v1/revoke", data={"token": narrow(own, "method = GET")})
     yield "post", "/v1/revoke", send("/v1/revoke", data={})
+    for token in (service.log_in(user), "garbage"):
+        yield "post", "/v1/leaks", send("/v1/leaks", json={"token": token})
     yield "get", "/v1/auth", ask("/v1/auth", headers=bearer(own))
     yield "get", "/v1/auth", ask("/v1/auth", headers=bearer(append(own, b"method = GET")))
     yield "get", "/v1/capability", ask("/v1/capability", headers=bearer(own))
@@ -179,6 +194,11 @@ def test_the_vocabulary_is_the_built_in_one_and_that_of_the_settings(well_known:
     assert published["amount"] == {"type": "number", "operators": ["<", "<=", "=", ">", ">=", "in"]}
     assert published["team"] == {"type": "text", "operators": ["=", "in"]}
     assert published["path"] == {"type": "path", "operators": ["=", "^=", "in"]}
+
+
+def test_it_says_where_scanners_report_what_they_find(service: Serving, well_known: Any, contract: Any) -> None:
+    assert "post" in contract["paths"][well_known["leaks"]]
+    assert service.client.post(well_known["leaks"], json={"token": service.token()}).status_code == 202
 
 
 def test_location_and_limits_are_those_in_force(service: Serving, well_known: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,13 +14,14 @@ from caveats.wire import encode_text
 from tests.capsvc.http.secrets_held import SecretsHeld
 from tests.capsvc.http.serving import ADMIN, PASSWORD, PROBLEM, VERIFY, Serving, append, bearer, raw
 
-# Method, path, the audience that opens it, and a body that it takes. /v1/tokens is opened by a password.
+# Method, path, the audience that opens it, and a body that it takes. A password opens /v1/tokens, nothing /v1/leaks.
 OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("post", "/v1/tokens"): (None, {"user": "alice", "password": PASSWORD}),
     ("post", "/v1/tokens/renew"): (None, {"lifetime": 60}),
     ("post", "/v1/verify"): (VERIFY, {"token": "x", "request": {"method": "GET"}}),
     ("post", "/v1/introspect"): (VERIFY, None),  # their forms are in test_introspection.py
     ("post", "/v1/revoke"): (None, None),
+    ("post", "/v1/leaks"): (None, {"token": "x"}),
     ("get", "/v1/auth"): (None, None),
     ("get", "/v1/capability"): (None, None),
     ("get", "/v1/salts"): (None, None),
@@ -31,7 +33,8 @@ OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("get", "/v1/users/{user}"): (ADMIN, None),
     ("patch", "/v1/users/{user}"): (ADMIN, {"disabled": False}),
 }
-GUARDED = [each for each in OPERATIONS if each not in {("post", "/v1/tokens"), ("post", "/v1/revoke")}]
+OPEN = {("post", "/v1/tokens"), ("post", "/v1/revoke"), ("post", "/v1/leaks")}
+GUARDED = [each for each in OPERATIONS if each not in OPEN]
 WITH_BODY = [each for each, (_, body) in OPERATIONS.items() if body is not None]
 Operation = tuple[str, str]
 
@@ -124,16 +127,22 @@ def test_everything_short_of_a_proven_chain_gets_one_identical_answer(
         answer = _send(service, operation, None, headers=_authorization(header))
         assert answer.status_code == 401, what
         _assert_problem(answer, 401, "invalid-token")
-        visible = {name: value for name, value in answer.headers.items() if name != "date"}
-        answers.add((answer.content, json.dumps(visible, sort_keys=True)))
+        answers.add((answer.content, _visible(answer)))
     assert len(answers) == 1
     assert answers == {_first_refusal(service)}
 
 
 def _first_refusal(service: Serving) -> tuple[bytes, str]:
     answer = service.client.get("/v1/salts")
-    visible = {name: value for name, value in answer.headers.items() if name != "date"}
-    return answer.content, json.dumps(visible, sort_keys=True)
+    return answer.content, _visible(answer)
+
+
+def _visible(answer: Any) -> str:
+    """The headers, of which two differ each time: the date, and the request's id, which is random."""
+    headers = dict(answer.headers)
+    assert re.fullmatch("[0-9a-f]{16}", headers.pop("x-request-id"))
+    headers.pop("date")
+    return json.dumps(headers, sort_keys=True)
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=_shown)

@@ -17,7 +17,7 @@ from capsvc.stores import NewUser
 from tests.capsvc.http.serving import PASSWORD, PROBLEM, Serving, bearer, make_home, now, serving
 
 LOGINS = 60
-SLOW = "argon2_memory_kib = 65536\nargon2_time = 8\n"
+SLOW = "argon2_memory_kib = 65536\nargon2_time = 8\nwrong_passwords = 1000\n"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,42 @@
+"""The process: what whoever holds keys and passwords in memory gives up and asks for before it opens a home.
+
+The limits and the mode mask pass on to workers. Linux forgets at each exec that a process is not to be dumped, so a
+worker asks for that again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+
+_PR_SET_DUMPABLE = 4
+"""From ``linux/prctl.h``."""
+
+_NICER = 10
+
+
+def harden() -> None:
+    """Keep memory out of core dumps and away from debuggers, and new files from everybody else.
+
+    A limit of 0 forbids a core file. It does not stop a core that goes to a program (``core_pattern`` with a pipe);
+    a process that cannot be dumped does, and no other process of the same user can read its memory (prctl(2)).
+    """
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def raise_descriptors() -> int:
+    """Raise how many files may be open to what the system lets us; return how many those are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def step_back() -> None:
+    """Leave the processor to whoever else wants it, but for a tenth, so that nothing starves (sched(7))."""
+    os.nice(_NICER)

@@ -1,0 +1,94 @@
+"""Hashing in other processes: it says what argon2 says, steps back for others, and survives what may happen to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerifyMismatchError
+
+from capsvc.hasher import DistantHasher
+from tests.capsvc.installation import OTHER_PASSWORD, PASSWORD, hash_of
+
+PARAMETERS = {"time_cost": 2, "memory_cost": 19456, "parallelism": 1, "hash_len": 32, "salt_len": 16}
+
+
+@pytest.fixture(scope="module")
+def distant() -> Iterator[DistantHasher]:
+    with closing(DistantHasher(**PARAMETERS)) as hasher:
+        yield hasher
+
+
+def _processes() -> list[int]:
+    """Those that hash for this process."""
+    tasks = Path("/proc/self/task").iterdir()
+    children = [int(each) for task in tasks for each in (task / "children").read_text().split()]
+    return [each for each in children if b"capsvc.hasher" in Path(f"/proc/{each}/cmdline").read_bytes()]
+
+
+def _the_process(hasher: DistantHasher) -> int:
+    hasher.verify(hash_of(PASSWORD), PASSWORD)
+    (only,) = _processes()
+    return only
+
+
+def test_what_one_hashes_the_other_verifies(distant: DistantHasher) -> None:
+    near = PasswordHasher(**PARAMETERS)  # type: ignore[arg-type]
+    for word in ("a password", "ein Paßwort", "p\n\0\"' "):
+        assert near.verify(distant.hash(word), word)
+        assert distant.verify(near.hash(word), word)
+    assert extract_parameters(distant.hash(PASSWORD)) == extract_parameters(near.hash(PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "hash",
+    ["", "not a hash", "$2b$12$" + "a" * 53, hash_of(OTHER_PASSWORD)],
+    ids=["nothing", "no hash", "of bcrypt", "of another password"],
+)
+def test_whatever_is_not_the_passwords_hash_is_refused(distant: DistantHasher, hash: str) -> None:
+    with pytest.raises(VerifyMismatchError):
+        distant.verify(hash, PASSWORD)
+
+
+def test_hashing_steps_back_for_everything_else(distant: DistantHasher) -> None:
+    assert os.getpriority(os.PRIO_PROCESS, _the_process(distant)) == os.getpriority(os.PRIO_PROCESS, 0) + 10
+
+
+def test_a_password_stands_in_no_list_of_processes(distant: DistantHasher) -> None:
+    process = Path(f"/proc/{_the_process(distant)}")
+    told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    assert PASSWORD.encode() not in told
+    assert PASSWORD.encode().hex().encode() not in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_who_asks_a_whole_group_to_end_does_not_end_the_login_that_hashes(
+    distant: DistantHasher, number: signal.Signals
+) -> None:
+    process = _the_process(distant)
+    os.kill(process, number)
+    assert _the_process(distant) == process
+
+
+def test_a_process_that_was_killed_is_replaced_and_nobody_is_refused(distant: DistantHasher) -> None:
+    process = _the_process(distant)
+    os.kill(process, signal.SIGKILL)
+    assert _the_process(distant) != process
+
+
+def test_nothing_is_left_of_a_hasher_that_was_closed() -> None:
+    before = set(_processes())
+    hasher = DistantHasher(**PARAMETERS)
+    hasher.verify(hash_of(PASSWORD), PASSWORD)
+    (process,) = set(_processes()) - before
+    hasher.close()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
