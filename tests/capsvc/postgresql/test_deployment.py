@@ -125,8 +125,9 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
             home.parent.mkdir()
             if home != homes[0]:
                 refused = command(home, "init", environment=environment)
-                assert "copy keys.json from a home of it" in refused.stderr
-                shutil.copy2(homes[0] / "keys.json", home / "keys.json")
+                assert "copy keys.json and high-water from a home of it" in refused.stderr
+                for name in ("keys.json", "high-water"):
+                    shutil.copy2(homes[0] / name, home / name)
             nodes.append(opened.enter_context(Server(home, environment=environment)))
         port = _free_port()
         text = _placed(
