@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks wheel clean
+.PHONY: run test lint format bench crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -53,6 +53,11 @@ contract: $(STAMP)
 KILLS ?= 1000
 crash: $(STAMP) compiler
 	@$(BIN)/python -m tests.crash --kills $(KILLS)
+
+# The short form of whatever is tried to break the service, and what was lost, as a table. Takes some minutes.
+prove: $(STAMP) compiler
+	@test -x /usr/sbin/nginx || { $(APT) update && $(APT) install -y nginx-light > /dev/null; }
+	@$(BIN)/python -m tests.prove
 
 # A C compiler, for the shim of tests/crash.
 compiler:

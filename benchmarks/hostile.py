@@ -133,7 +133,7 @@ def _phc(data: bytes) -> None:
 def _url(data: bytes) -> None:
     try:
         bind_url(TOKEN, "GET", data.decode(), 1764072000.0)
-    except ValueError:
+    except (ValueError, MacaroonError):
         return
 
 

@@ -41,7 +41,8 @@ def bind_request(
     the raw query string. ``body`` is its bytes or its digest as ``sha-256:…``; None leaves it out, which
     is only right where whoever verifies cannot see it. ``scheme`` tells which port a host need not name.
     A token in 2-JSON, which no service takes, gives a copy in format 2.
-    Raises ValueError for a request that no caveat can be bound to, DecodeError for what is no token.
+    Raises ValueError for a request that no caveat can be bound to, DecodeError for what is no token, and
+    PredicateError for a copy that is more than verifiers take.
     """
     caveats: list[str | Predicate] = [
         _time(int(now) + window),
@@ -53,16 +54,13 @@ def bind_request(
     unique = encode_base64(token_bytes(_UNIQUE_BYTES))
     # Last: a verifier remembers no text that ends in `request`, which it will not see again.
     caveats.append(Predicate("request", "=", (unique,), _UNIQUE, unique))
-    try:
-        return attenuate(encode(decode(token)) if token.startswith("{") else token, *caveats)
-    except PredicateError as wrong:
-        raise ValueError(f"a copy cannot be bound to this request: {wrong}") from None
+    return attenuate(encode(decode(token)) if token.startswith("{") else token, *caveats)
 
 
 def bind_url(token: str, method: str, url: str, now: float, body: bytes | None = b"") -> str:
     """Do what :func:`bind_request` does, for a URL as people write it.
 
-    Raises ValueError for a request that cannot be bound, DecodeError for what is no token.
+    Raises what :func:`bind_request` does.
     """
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:

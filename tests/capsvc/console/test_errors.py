@@ -77,7 +77,7 @@ def test_law_8_no_page_no_address_and_no_log_line_holds_a_secret(service: Servin
     shown = issued(browser.post("/mine/issue", name="other", lifetime="600", password=PASSWORD))
     token = browser.jar[MINE.cookie]
     log = service.stderr()
-    assert f'"user": "{held.user}"' in log
+    assert f'"who": "{held.user}"' in log
     assert held.found_in(log) == []
     for secret in (shown, shown[-40:], token, token.split(".")[1], token[-40:], browser.form_token()):
         assert secret not in log

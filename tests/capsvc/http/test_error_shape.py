@@ -296,5 +296,5 @@ def test_no_answer_and_no_log_line_holds_a_secret(service: Serving) -> None:
         assert held.found_in(told) == [], f"{answer.request.method} {answer.request.url.path}: {answer.status_code}"
     assert count > 300
     log = service.stderr()
-    assert f'"user": "{held.user}"' in log, "the log says what happened"
+    assert f'"who": "{held.user}"' in log, "the log says what happened"
     assert held.found_in(log) == []
