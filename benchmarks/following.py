@@ -20,7 +20,7 @@ from capsvc.node import Presentation
 from capsvc.stores import NewUser
 from capsvc.stores.postgresql import PostgreSQLStore
 from tests.capsvc.installation import Installation, hash_of, installed
-from tests.capsvc.postgresql.cluster import Cluster, started
+from tests.capsvc.postgresql.cluster import Cluster, pair, started
 
 _MB = 1024 * 1024
 _NOW = "2026-11-22T06:00:00Z"
@@ -47,7 +47,10 @@ def main() -> None:
     with started() as cluster:
         print(memory(cluster, given.users, given.changed))
         print(verification(cluster, given.rounds, given.tokens))
-        print(revocations(cluster))
+        print(revocations(cluster, "without a standby"))
+    with pair() as (primary, _):
+        print(revocations(primary, "with a synchronous standby"))
+        print(propagation(primary))
 
 
 def verification(cluster: Cluster, rounds: int, tokens: int) -> str:
@@ -102,8 +105,25 @@ def _resident() -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
 
 
-def revocations(cluster: Cluster, each: int = 300) -> str:
-    """Say how many revocations a second are acknowledged, without a standby."""
+def propagation(cluster: Cluster, times: int = 400) -> str:
+    """Say how long after an acknowledgement a node that follows knows of a revocation, with nothing else going on."""
+    found = []
+    with cluster.schema() as url, closing(PostgreSQLStore(url)) as store, closing(PostgreSQLStore(url)) as other:
+        store.add_users([NewUser("user", hash_of("a password"))], _NOW)
+        node = other.follow(5.0)
+        for nonce in map(str, range(times)):
+            store.revoke_nonce("user", nonce, _NOW)
+            acknowledged = time.perf_counter()
+            while f"nonce/{nonce}" not in node.read("user", ()).salts.rows:
+                time.sleep(0.0001)
+            found.append((time.perf_counter() - acknowledged) * 1000)
+    found.sort()
+    spread = ", ".join(f"p{each} {found[times * each // 100]:.1f} ms" for each in (50, 90, 99))
+    return f"known to a node after the acknowledgement: {spread}, at most {found[-1]:.1f} ms"
+
+
+def revocations(cluster: Cluster, how: str, each: int = 300) -> str:
+    """Say how many revocations a second are acknowledged."""
     lines = []
     with cluster.schema() as url, closing(PostgreSQLStore(url)) as store:
         store.add_users([NewUser(f"user{n}", hash_of("a password")) for n in range(10)], _NOW)
@@ -113,7 +133,7 @@ def revocations(cluster: Cluster, each: int = 300) -> str:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(lambda nonce: store.revoke_nonce(f"user{nonce[-1]}", nonce, _NOW), nonces))
             seconds = time.perf_counter() - began
-            lines.append(f"revocations from {threads} threads: {each / seconds:.0f} a second")
+            lines.append(f"revocations {how}, from {threads} threads: {each / seconds:.0f} a second")
     return "\n".join(lines)
 
 
