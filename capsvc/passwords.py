@@ -108,14 +108,13 @@ class HashingSlots:
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
         self._free = asyncio.Semaphore(self.count)
         self._waiting = 0
+        self._most_waiting = _WAITING_PER_SLOT * self.count
         counters = counters or Counters()
         self._queue, self._turned_away, self._took = counters.queue, counters.turned_away, counters.hashing
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function on a slot and return what it returns. Raises TooBusy when none gets free in time."""
-        if self._waiting >= _WAITING_PER_SLOT * self.count:
-            self._turned_away[0] += 1
-            raise TooBusy(1)
+        self.demand_room()
         self._waiting += 1
         self._queue[WAITING] += 1
         try:
@@ -131,10 +130,21 @@ class HashingSlots:
         running.add_done_callback(partial(self._release, perf_counter_ns()))
         return await asyncio.shield(running)  # a client that leaves does not free the slot: the thread does
 
+    def demand_room(self) -> None:
+        """Raise TooBusy where more wait already than can have a turn in time, going by how long the last hash took.
+
+        A flood is turned away here, before anything is read of it: to wait for nothing would cost each a timer.
+        """
+        if self._waiting >= self._most_waiting:
+            self._turned_away[0] += 1
+            raise TooBusy(1)
+
     def _release(self, began: int, done: asyncio.Future[Any]) -> None:
         self._free.release()
         self._queue[RUNNING] -= 1
-        count_span(self._took, HASHING_NS, perf_counter_ns() - began)
+        spent = perf_counter_ns() - began
+        self._most_waiting = self.count * min(_WAITING_PER_SLOT, 1 + int(QUEUE_SECONDS * 1e9 / spent))
+        count_span(self._took, HASHING_NS, spent)
         if not done.cancelled():
             done.exception()  # looked at, so that asyncio does not report it where nobody waits any more
 

@@ -78,6 +78,7 @@ def application(service: Service) -> Starlette:
     app = Dispatching(
         dict(_ahead(table, guarded)),
         Exchanges(service.proxies, service.counters.answers, service.log if service.settings.access_log else None),
+        {("/v1/tokens", "POST"): service.slots.demand_room},
         routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from time import monotonic
 
 import pytest
@@ -212,3 +213,25 @@ def test_an_error_that_nobody_waits_for_any_more_is_no_noise() -> None:
         return noise
 
     assert asyncio.run(main()) == []
+
+
+def test_no_more_wait_than_can_have_a_turn_in_time_going_by_the_last_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
+        async with _slots(1) as (slots, gate):
+            clock = count(0, 300_000_000)
+            monkeypatch.setattr(capsvc.passwords, "perf_counter_ns", clock.__next__)
+            gate.open.set()
+            await slots.run(gate.pass_through)
+            gate.open.clear()
+            running = [asyncio.create_task(slots.run(gate.pass_through))]
+            await gate.demand_running(1)
+            running += [asyncio.create_task(slots.run(gate.pass_through)) for _ in range(4)]
+            await asyncio.sleep(0)
+            with pytest.raises(TooBusy):
+                slots.demand_room()
+            with pytest.raises(TooBusy):
+                await slots.run(gate.pass_through)
+            gate.open.set()
+            await asyncio.wait(running)
+
+    asyncio.run(check())
