@@ -21,7 +21,7 @@ test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages 
 	@test -z "$$CI" || command -v systemd-analyze > /dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends systemd; } > /dev/null
 	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
