@@ -2,8 +2,8 @@
 
 A steady client asks ``/v1/auth``; then logins come at ten times what can be hashed, from many addresses, half of them
 with a wrong password; then they stop. All of it happens in turn, round after round, and a ratio is the median of the
-ratios of each round. The client and the flood run on the same machine as the service. The flood has a lower priority
-(nice 10), for on a machine of its own it would take nothing from the service; hashing has a lower one still.
+ratios of each round. The client and the flood run on the same machine as the service. The flood gives way to everything
+else, as hashing does: on a machine of its own it would take nothing from the service.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.live import PASSWORD, Live, live
+from capsvc.process import step_back
 
 BAR = 2.0
 """How many times longer verification may take in its slowest hundredth, while a flood runs."""
@@ -29,7 +29,6 @@ _TIMES_CAPACITY = 10
 _PATIENCE_SECONDS = 30.0
 _STEADY_CONNECTIONS = 8
 _EVERY_SECONDS = 0.0025
-_NICE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +106,20 @@ def _round(service: Live, token: str, capacity: float, seconds: float) -> Round:
             "rate": rate,
             "connections": int(2 * rate),
         },
-        "seconds": seconds + 1,
+        "seconds": seconds + 3,
     }
-    flood = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.flood_load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parents[1], preexec_fn=lambda: os.nice(_NICE) and None,
-    )  # fmt: skip
-    try:
+        cwd=Path(__file__).parents[1], preexec_fn=step_back,
+    ) as flood:  # fmt: skip
         if flood.stdin is None or flood.stdout is None:
             raise ValueError("a process that is told what to do needs pipes")
         flood.stdin.write(json.dumps(given))
         flood.stdin.close()
-        time.sleep(0.8)  # until it has begun
+        time.sleep(2.5)  # until all of its connections are open, and it floods
         during = steady.ask(seconds)
         held.append(sum(service.resident()))
         statuses: dict[str, int] = json.loads(flood.stdout.read())
-    finally:
-        flood.wait(_PATIENCE_SECONDS)
     asked = time.monotonic()
     _log_in(service)
     login_seconds = time.monotonic() - asked

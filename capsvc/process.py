@@ -14,7 +14,7 @@ import sys
 _PR_SET_DUMPABLE = 4
 """From ``linux/prctl.h``."""
 
-_NICER = 10
+_NICER = 19
 
 
 def harden() -> None:
@@ -38,5 +38,12 @@ def raise_descriptors() -> int:
 
 
 def step_back() -> None:
-    """Leave the processor to whoever else wants it, but for a tenth, so that nothing starves (sched(7))."""
-    os.nice(_NICER)
+    """Leave the processor to whoever else wants it.
+
+    A lower priority alone (``nice``) would not do on Linux: whoever slept and wakes up may keep the processor for some
+    milliseconds before one of a higher priority gets it. Who is idle by policy (sched(7)) gives way at once.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(_NICER)
