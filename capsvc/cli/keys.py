@@ -57,6 +57,7 @@ def rotate(as_json: AsJson = False) -> None:
 
     home = Home.of(os.environ)
     key_id = keyring.rotate(home.open_store(), home.shares, _now())
+    record(home, "rotate key", key=key_id)
     said = f"{key_id} signs; back up {home.shares.path}"
     typer.echo(json.dumps({"key_id": key_id, "state": keyring.SIGNING}) if as_json else said)
 

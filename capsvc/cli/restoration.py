@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capsvc.cli.arguments import AsJson
+from capsvc.cli.record import record
 from capsvc.errors import CapsvcError
 from caveats import time_text
 
 if TYPE_CHECKING:
+    from capsvc.home import Home
     from capsvc.restoration import Restoration
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
@@ -49,8 +51,8 @@ def restore(file: File, yes: Yes = False, as_json: AsJson = False) -> None:
     from capsvc.home import Home
 
     _ask(f"Users and passwords will be those of the backup; {_AFTERWARDS}.", yes)
-    done = restoration.restore(Home.of(os.environ), file, time_text(time.time()))
-    _tell(done, as_json)
+    home = Home.of(os.environ)
+    _tell(home, "restore", restoration.restore(home, file, time_text(time.time())), as_json)
 
 
 def recover(yes: Yes = False, as_json: AsJson = False) -> None:
@@ -59,7 +61,8 @@ def recover(yes: Yes = False, as_json: AsJson = False) -> None:
     from capsvc.home import Home
 
     _ask(f"Every salt is changed: {_AFTERWARDS}.", yes)
-    _tell(restoration.recover(Home.of(os.environ), time_text(time.time())), as_json)
+    home = Home.of(os.environ)
+    _tell(home, "recover", restoration.recover(home, time_text(time.time())), as_json)
 
 
 def _ask(warning: str, yes: bool) -> None:
@@ -70,8 +73,9 @@ def _ask(warning: str, yes: bool) -> None:
     typer.confirm(f"{warning} Go on?", abort=True, err=True)
 
 
-def _tell(done: Restoration, as_json: bool) -> None:
+def _tell(home: Home, act: str, done: Restoration, as_json: bool) -> None:
     recovery = done.recovery
+    record(home, act, revision=recovery.revision, key=done.signs, all=True)
     if as_json:
         told = {"revision": recovery.revision, "salts": recovery.salts, "retired": recovery.retired}
         typer.echo(json.dumps({**told, "signs": done.signs, "restart": not done.online}))
