@@ -104,7 +104,7 @@ TRIALS = [
         "time of comparing, and of an unknown user",
         ("benchmarks.constant_time", "--comparisons", "100000", "--logins", "200"),
         _json(lambda told: Told(
-            ", ".join(f"|t| {abs(each['t']):.1f} of {each['bar']:g}" for each in told["findings"].values()),
+            ", ".join(f"t {abs(each['t']):.1f} of {each['bar']:g}" for each in told["findings"].values()),
             0 if told["holds"] else 1,
         )),
     ),
