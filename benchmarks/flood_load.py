@@ -36,11 +36,13 @@ class Flood:
         """
         selector = selectors.DefaultSelector()
         free: deque[socket.socket] = deque()
+        opened = []
         for _ in range(self.connections):
             connection = socket.create_connection(("127.0.0.1", self.port))
             connection.setblocking(False)
             selector.register(connection, selectors.EVENT_READ)
             free.append(connection)
+            opened.append(connection)
         begun, sent = time.monotonic(), 0
         while (now := time.monotonic() - begun) < seconds:
             for _ in range(int(now * self.rate) - sent):
@@ -53,9 +55,9 @@ class Flood:
         deadline = time.monotonic() + 5
         while len(free) < self.connections and time.monotonic() < deadline:
             self._read(selector, free, 0.05)
-        for connection in list(selector.get_map().values()):
-            connection.fileobj.close()  # type: ignore[union-attr]
         selector.close()
+        for each in opened:
+            each.close()
         return self.statuses
 
     def _login(self) -> bytes:

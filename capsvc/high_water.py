@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from capsvc.disk import write_private
 from capsvc.errors import SettingsError, StoreBusy
 
 SLOT_BYTES = 64 * 1024
@@ -56,22 +57,10 @@ class HighWater:
 
     def create(self, revision: int = 0, retired: Collection[str] = ()) -> None:
         """Write a new file, in the place of one that is damaged or of another home. Raises OSError."""
-        draft = self.path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            mark = Mark(revision, frozenset(retired), 1)
-            for slot in (1, 0):  # both, so that no later write has to find room
-                os.pwrite(descriptor, _line(mark), slot * SLOT_BYTES)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        draft.replace(self.path)
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        line = _line(Mark(revision, frozenset(retired), 1))
+        write_private(
+            self.path, line.ljust(SLOT_BYTES, b"\0") + line
+        )  # both slots, so that no later write finds no room
 
     def read(self) -> Mark:
         """Return what was recorded. Raises SettingsError where the file is missing, unreadable or damaged."""

@@ -9,7 +9,6 @@ counts), ``audit.jsonl`` (the audit log).
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -192,17 +191,3 @@ class Home:
         """Open the table of the replay guard, or make it. Raises SettingsError, StoreUnavailable."""
         self.demand()
         return Replays(self.replays)
-
-    def write_private(self, path: Path, text: str) -> None:
-        """Write a file that only its owner can read, durably: nobody knows the first password but this file."""
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

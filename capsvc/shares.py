@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from capsvc.disk import write_private
 from capsvc.errors import SettingsError
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
@@ -77,19 +78,7 @@ class ShareFile:
         """Replace the file by one with these shares, durably: after a crash it is the old or the new one."""
         told = {key_id: encode_base64(share) for key_id, share in shares.items()}
         text = json.dumps({"high_water": True, "shares": told}, indent=2)
-        draft = self.path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
-        directory = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_private(self.path, f"{text}\n".encode())
 
 
 def _lock(descriptor: int) -> bool:

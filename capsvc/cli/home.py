@@ -30,6 +30,7 @@ from capsvc.cli.facts import (
     told_facts,
 )
 from capsvc.cli.record import record
+from capsvc.disk import write_private
 from capsvc.errors import CapsvcError
 from caveats import CaveatUnmet, time_text
 
@@ -62,8 +63,8 @@ def init(
     if name:
         password = token_urlsafe(18)
         store.add_users([NewUser(name, Passwords(home.settings).hash(password), RESERVED_AUDIENCES)], now)
-        home.write_private(home.first_password_file, password + "\n")
-        home.write_private(home.path / "first-user", name + "\n")
+        write_private(home.first_password_file, f"{password}\n".encode())
+        write_private(home.path / "first-user", f"{name}\n".encode())
     store.close()
     record(home, "init", whom=name or None)
     if as_json:
@@ -113,7 +114,7 @@ def serve(
         timeout_graceful_shutdown=10,
     )
     address = home.settings.address
-    home.write_private(home.address_file, address + "\n")
+    write_private(home.address_file, f"{address}\n".encode())
     typer.echo(_greeting(home, address), err=True)
     if settings.workers > 1:
         service.close()

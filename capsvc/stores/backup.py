@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
+from capsvc.disk import sync
 from capsvc.errors import CapsvcError, SettingsError, StoreBusy
 from capsvc.stores.connection import PATIENCE_SECONDS, demand_durable, translated
 from capsvc.stores.migrations import unknown_steps
@@ -46,12 +47,12 @@ def write_backup(database: Path, target: Path, replace: bool) -> int:
         take(database, draft)
         _set_application(draft, BACKUP)
         demand_whole(draft)
-        _sync(draft)
+        sync(draft)
         if replace:
             draft.replace(target)
         else:
             os.link(draft, target)
-        _sync(target.parent)
+        sync(target.parent)
         return target.stat().st_size
     except FileExistsError:
         raise CapsvcError(f"there is a file {target} already: nothing was written") from None
@@ -110,9 +111,9 @@ def put_in_place(copy: Path, database: Path) -> None:
     """
     for left in ("-journal", "-wal", "-shm"):  # SQLite would take them for the copy's
         database.with_name(database.name + left).unlink(missing_ok=True)
-    _sync(copy)
+    sync(copy)
     copy.replace(database)
-    _sync(database.parent)
+    sync(database.parent)
 
 
 def _set_application(copy: Path, number: int) -> None:
@@ -135,11 +136,3 @@ def _patient() -> _Progress:
             raise StoreBusy("the database is locked by another process: try again")
 
     return progress
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

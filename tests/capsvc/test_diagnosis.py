@@ -17,6 +17,7 @@ import pytest
 
 from capsvc import diagnosis, keyring
 from capsvc.diagnosis import diagnose
+from capsvc.disk import write_private
 from capsvc.home import Home
 from capsvc.stores import NewUser
 from capsvc.stores.backup import write_backup
@@ -130,12 +131,12 @@ FAULTS: list[tuple[Callable[[Home], object], str]] = [
     (lambda home: home.high_water.path.unlink(), "high-water is missing"),
     (lambda home: home.high_water.path.write_bytes(b""), "high-water is damaged: run `capsvc recover`"),
     (_future, "which is yet to come: set the clock"),
-    (lambda home: home.write_private(home.first_password_file, "x"), "holds a password: change it"),
+    (lambda home: write_private(home.first_password_file, b"x"), "holds a password: change it"),
     (lambda home: (home.path / ".restore-x").mkdir(mode=0o700), "is left of a restore that was interrupted"),
     (_outcomes, "a.json is damaged, and left out where outcomes are shown: delete it"),
-    (lambda home: home.write_private(home.replays, "no database " * 999), "replays.db is damaged"),
-    (lambda home: home.write_private(home.address_file, "http://127.0.0.1:1\n"), "nothing answers at 'http://127.0.0.1:1'"),
-    (lambda home: home.write_private(home.address_file, "nonsense\x00"), "nothing answers at"),
+    (lambda home: write_private(home.replays, b"no database " * 999), "replays.db is damaged"),
+    (lambda home: write_private(home.address_file, b"http://127.0.0.1:1\n"), "nothing answers at 'http://127.0.0.1:1'"),
+    (lambda home: write_private(home.address_file, b"nonsense\x00"), "nothing answers at"),
 ]  # fmt: skip
 if journal_mode(sqlite3.sqlite_version_info[:3]) != "wal":
     FAULTS.append((_sql("PRAGMA journal_mode = WAL"), "in WAL, which this SQLite can corrupt"))
@@ -182,7 +183,7 @@ def test_an_interrupted_change_is_named_and_left_to_the_service(home: Home) -> N
 
 def test_law_8_no_finding_holds_a_secret(home: Home) -> None:
     secret = "not-to-be-shown"
-    home.write_private(home.first_password_file, secret)
+    write_private(home.first_password_file, secret.encode())
     home.high_water.path.write_text(secret)
     home.shares.path.write_text(json.dumps({"shares": {"k1": secret}}))
     assert secret not in "\n".join(diagnose(home))

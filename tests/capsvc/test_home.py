@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from capsvc.disk import write_private
 from capsvc.errors import SettingsError
 from capsvc.home import Home
 from capsvc.keyring import KeyRing
@@ -64,7 +65,7 @@ def test_a_new_home_and_what_lies_in_it_is_its_owners_alone(home: Home) -> None:
     before = os.umask(0)
     try:
         home.create(NOW).close()
-        home.write_private(home.first_password_file, "secret")
+        write_private(home.first_password_file, b"secret")
     finally:
         os.umask(before)
     assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
@@ -111,7 +112,7 @@ def test_a_private_file_replaces_what_stood_there_and_follows_no_link(home: Home
     target = home.path.parent / "target"
     target.write_text("mine")
     home.address_file.symlink_to(target)
-    home.write_private(home.address_file, "http://127.0.0.1:8000")
+    write_private(home.address_file, b"http://127.0.0.1:8000")
     assert target.read_text() == "mine"
     assert home.address_file.read_text() == "http://127.0.0.1:8000"
     assert not home.address_file.is_symlink()
