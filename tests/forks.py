@@ -124,7 +124,7 @@ def _nursery() -> socket.socket:
 
     def end() -> None:
         ours.close()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
     atexit.register(end)
     return ours

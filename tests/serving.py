@@ -15,7 +15,7 @@ import httpx2
 from tests.forks import COMMAND, Fork, environment_for
 from tests.forks import run as run_forked
 
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 
 
 def run(
@@ -73,7 +73,7 @@ class Server:
     ) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(timeout=20) == 0, self.log.read_text()
+        assert self._process.wait(timeout=60) == 0, self.log.read_text()
         if kind is None:
             assert "Traceback" not in self.log.read_text(), self.log.read_text()
 
@@ -95,7 +95,7 @@ class Server:
     def _is_ready(self) -> bool:
         try:
             self.url = (self.home / "address").read_text().strip()
-            return httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return httpx2.get(f"{self.url}/readyz", timeout=30).status_code == 200
         except (OSError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
             return False
 

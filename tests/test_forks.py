@@ -62,4 +62,4 @@ def test_a_fork_ends_by_a_signal_as_a_process_does(tmp_path: Path) -> None:
         fork.wait(0.01)
     assert fork.poll() is None
     fork.kill()
-    assert fork.wait(20) == fork.poll() == -signal.SIGKILL
+    assert fork.wait(60) == fork.poll() == -signal.SIGKILL

@@ -20,7 +20,7 @@ from capsvc import keyring
 from capsvc.errors import SettingsError, StoreBusy, Unacknowledged
 from capsvc.high_water import SLOT_BYTES, HighWater, Mark
 from capsvc.home import Home
-from capsvc.stores import NewUser, Store
+from capsvc.stores import NewUser, Store, connection
 from capsvc.stores.acknowledging import AcknowledgingStore
 from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.installation import quick_directory
@@ -51,10 +51,13 @@ def home(directory: Path) -> Home:
 
 
 @pytest.fixture
-def engine(directory: Path, water: HighWater) -> Iterator[Engine]:
+def engine(directory: Path, water: HighWater, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)
     path = directory / "capsvc.db"
     with closing(AcknowledgingStore(SQLiteStore.create(path), water, Mark())) as store:
-        yield Engine(store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"))
+        yield Engine(
+            store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"), 0.2
+        )
 
 
 class TestAcknowledgingStore(StoreContract):

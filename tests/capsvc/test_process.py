@@ -76,7 +76,7 @@ def test_a_service_that_is_aborted_leaves_no_core(tmp_path: Path) -> None:
         preexec_fn=_allow_cores,
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not home.address_file.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)

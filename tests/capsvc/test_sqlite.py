@@ -74,7 +74,9 @@ def engine(path: Path, remembered: int, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)
     with closing(SQLiteStore.create(path, remembered)) as store:
         # Who locks it commits something first: until then a look from memory has no need to wait.
-        yield Engine(store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"))
+        yield Engine(
+            store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"), 0.2
+        )
 
 
 @pytest.fixture

@@ -145,10 +145,10 @@ def test_under_wsgirefs_server_and_its_validator(service: Serving, node: Node) -
         try:
             user = service.new_user()
             token, url = service.log_in(user), f"http://127.0.0.1:{server.server_port}/docs"
-            assert httpx2.get(url, headers=bearer(token)).text == user
-            assert httpx2.get(url).status_code == 401
-            assert httpx2.get(url, headers=bearer(narrow(token, "method = GET"))).status_code == 200
-            assert httpx2.get(url, headers=bearer(narrow(token, "path ^= /docs"))).status_code == 403
+            assert httpx2.get(url, headers=bearer(token), timeout=30).text == user
+            assert httpx2.get(url, timeout=30).status_code == 401
+            assert httpx2.get(url, headers=bearer(narrow(token, "method = GET")), timeout=30).status_code == 200
+            assert httpx2.get(url, headers=bearer(narrow(token, "path ^= /docs")), timeout=30).status_code == 403
         finally:
             server.shutdown()
             thread.join()

@@ -63,7 +63,7 @@ class Process(Actor):
         return bool(answer["permits"])
 
     def close(self) -> None:
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
 
 
 class Go(Process):

@@ -240,6 +240,6 @@ def test_a_header_opens_one_request_of_a_real_service_and_no_other(server: Serve
     token = server.log_in()
     url = f"{server.url}/v1/capability?a=b"
     name, _, value = run(server.home, "header", "GET", url, "--token", token).stdout.strip().partition(": ")
-    assert httpx2.get(url, headers={name: value}).status_code == 200
-    refused = httpx2.get(f"{server.url}/v1/salts", headers={name: value})
+    assert httpx2.get(url, headers={name: value}, timeout=30).status_code == 200
+    refused = httpx2.get(f"{server.url}/v1/salts", headers={name: value}, timeout=30)
     assert (refused.status_code, {each["instead"] for each in refused.json()["unmet"]} != {""}) == (403, True)

@@ -40,7 +40,7 @@ def test_a_service_finds_its_state_again(tmp_path: Path) -> None:
     with Server(tmp_path / "home", command=COMMAND) as first:
         token = first.log_in()
     with Server(tmp_path / "home", command=COMMAND) as second:
-        answer = httpx2.get(f"{second.url}/v1/capability", headers={"Authorization": f"Bearer {token}"})
+        answer = httpx2.get(f"{second.url}/v1/capability", headers={"Authorization": f"Bearer {token}"}, timeout=30)
         assert answer.status_code == 200
 
 
@@ -116,10 +116,10 @@ def test_keys_rotate_and_a_leaked_one_is_refused_at_once(tmp_path: Path) -> None
         refused = run(server.home, "keys", "retire", "k1")
         assert "wait, or say --leaked" in refused.stderr
         ask = f"{server.url}/v1/capability"
-        assert httpx2.get(ask, headers={"Authorization": f"Bearer {old}"}).status_code == 200
+        assert httpx2.get(ask, headers={"Authorization": f"Bearer {old}"}, timeout=30).status_code == 200
         assert run(server.home, "keys", "retire", "k1", "--leaked").returncode == 0
-        assert httpx2.get(ask, headers={"Authorization": f"Bearer {old}"}).status_code == 401
-        assert httpx2.get(ask, headers={"Authorization": f"Bearer {new}"}).status_code == 200
+        assert httpx2.get(ask, headers={"Authorization": f"Bearer {old}"}, timeout=30).status_code == 401
+        assert httpx2.get(ask, headers={"Authorization": f"Bearer {new}"}, timeout=30).status_code == 200
         states = [line.split("\t")[:2] for line in run(server.home, "keys", "list").stdout.splitlines()]
         assert states == [["k1", "retired"], ["k2", "signing"]]
 

@@ -181,14 +181,16 @@ def test_a_token_never_has_to_stand_among_the_arguments(server: Server) -> None:
 def test_a_login_that_appends_an_earlier_end_says_so(server: Server) -> None:
     soon = time_text(time.time() + 60)
     wanted = {"user": "admin", "password": server.password, "caveats": [f"time < {soon}", "method = GET"]}
-    answer = httpx2.post(f"{server.url}/v1/tokens", json=wanted).json()
+    answer = httpx2.post(f"{server.url}/v1/tokens", json=wanted, timeout=30).json()
     assert answer["expires"] == soon
 
 
 def test_everyone_and_a_user_are_not_asked_for_at_once(server: Server) -> None:
     token, admin = server.log_in(), server.log_in(audience="capsvc.admin")
     body = {"everyone": True, "before": "2026-01-01T00:00:00Z", "user": "admin"}
-    answer = httpx2.post(f"{server.url}/v1/revocations", json=body, headers={"Authorization": f"Bearer {admin}"})
+    answer = httpx2.post(
+        f"{server.url}/v1/revocations", json=body, headers={"Authorization": f"Bearer {admin}"}, timeout=30
+    )
     assert answer.status_code == 400
     done = run(server.home, "revoke", "--everyone", "--before", "now", "--user", "admin", "--token", admin)
     assert "not both" in done.stderr

@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 
 def client(serving: Serving, token: str, **more: Any) -> httpx2.Client:
     auth = BoundAuth(token, serving.url, **more)
-    return httpx2.Client(base_url=serving.url, auth=auth, trust_env=False, timeout=20)
+    return httpx2.Client(base_url=serving.url, auth=auth, trust_env=False, timeout=60)
 
 
 def copy(serving: Serving, token: str, method: str, path: str, body: bytes = b"", later: float = 0) -> dict[str, str]:

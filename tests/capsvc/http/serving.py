@@ -33,7 +33,7 @@ COMMAND = (sys.executable, "-c", "from capsvc.cli import main; main()")
 PASSWORD = "correct horse battery staple"
 ADMIN, VERIFY = "capsvc.admin", "capsvc.verify"
 PROBLEM = "application/problem+json"
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 _numbers = count(1)
 
 
@@ -204,15 +204,12 @@ def locked(home: Home, how: str) -> Iterator[None]:
     assert holder.returncode == 0
 
 
-def slowest_sign_of_life(serving: Serving, seconds: float) -> float:
-    """Ask for /livez for so long, in small steps; return the longest that an answer took."""
-    slowest, end = 0.0, time.monotonic() + seconds
+def demand_life(serving: Serving, seconds: float) -> None:
+    """Ask for /livez for so long, in small steps: where the event loop is blocked, whoever blocks it is done first."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
-        before = time.monotonic()
         assert serving.client.get("/livez").status_code == 200
-        slowest = max(slowest, time.monotonic() - before)
         time.sleep(0.02)
-    return slowest
 
 
 def end(process: Fork) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from caveats import Format, Macaroon, decode, encode
+from caveats.authority import AUTHORITY_CAVEATS
 from caveats.encoding import encode_base64
 from caveats.wire import encode_text
 from tests.capsvc.http.serving import (
@@ -70,14 +71,13 @@ def test_bytes_of_every_value_as_a_token_never_break_the_service(service: Servin
         assert answer.status in (400, 401)
 
 
-@pytest.mark.parametrize("count", [65, 1000, 10_000])
-def test_a_token_of_too_many_caveats_is_refused_at_once(service: Serving, count: int) -> None:
-    token = append(service.token(), *[b"a"] * (count - 5))
-    before = time.monotonic()
-    answer = _present(service, token)
-    assert answer.status_code == (400 if len(token) > 16_000 else 401)
-    assert _ask(service, token).json() == {"active": False, "reason": "invalid"}
-    assert time.monotonic() - before < 2
+@pytest.mark.parametrize("count", [65, 500, 3000])
+def test_a_token_of_too_many_caveats_is_refused_though_every_one_is_met(service: Serving, count: int) -> None:
+    root = service.token()
+    most, too_many = (append(root, *[b"path ^= /"] * (each - AUTHORITY_CAVEATS)) for each in (64, count))
+    assert _present(service, most).status_code == 200
+    assert _present(service, too_many).status_code == (400 if len(too_many) > 16_000 else 401)
+    assert _ask(service, too_many).json() == {"active": False, "reason": "invalid"}
 
 
 @pytest.mark.parametrize("count", [65, 10_000])

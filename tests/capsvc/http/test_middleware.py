@@ -47,10 +47,10 @@ def guarded(service: Serving) -> Iterator[Guarded]:
     process = subprocess.Popen([sys.executable, str(GUARDED)], env=settings, text=True, **pipes)  # type: ignore[call-overload]
     assert process.stdout is not None
     port = int(process.stdout.readline())
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         yield Guarded(port, client)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert out == "ended\n", "lifespan was not passed to its end"
     assert "Traceback" not in err
 

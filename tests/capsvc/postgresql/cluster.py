@@ -167,7 +167,7 @@ def started() -> Iterator[Cluster]:
             cluster.stop()
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(is_so: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until something is so, for a generous while."""
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -44,4 +44,4 @@ def _changes(url: str) -> list[Change]:
 def engine(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 1.0)
     with closing(PostgreSQLStore(url)) as store:
-        yield Engine(store, lambda: _changes(url), lambda: _locked(url))
+        yield Engine(store, lambda: _changes(url), lambda: _locked(url), 1.0)

@@ -43,7 +43,7 @@ class Deployment:
     def may(self, url: str, token: str) -> int:
         """Ask one address whether a token is good for its own user's salts; return the status."""
         try:
-            return httpx2.get(f"{url}/v1/salts", headers={"Authorization": f"Bearer {token}"}, timeout=20).status_code
+            return httpx2.get(f"{url}/v1/salts", headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code
         except httpx2.HTTPError:
             return 0
 
@@ -147,12 +147,12 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
             yield Deployment(primary, standby, nodes, url)
         finally:
             nginx.send_signal(signal.SIGTERM)
-            nginx.wait(20)
+            nginx.wait(60)
 
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/readyz", timeout=5).status_code == 200
+        return httpx2.get(f"{url}/readyz", timeout=30).status_code == 200
     except httpx2.HTTPError:
         return False
 
@@ -160,7 +160,7 @@ def _is_ready(url: str) -> bool:
 def _revoke(url: str, token: str, **what: object) -> int:
     headers = {"Authorization": f"Bearer {token}"}
     try:
-        return httpx2.post(f"{url}/v1/revocations", json=what, headers=headers, timeout=20).status_code
+        return httpx2.post(f"{url}/v1/revocations", json=what, headers=headers, timeout=60).status_code
     except httpx2.HTTPError:
         return 0
 
@@ -173,9 +173,10 @@ def test_what_is_revoked_at_one_node_is_refused_at_all_and_stays_so_when_the_pri
     wait_until(lambda: deployment.everywhere(kept) == deployment.everywhere(lost) == {200})
 
     assert _revoke(deployment.url, lost, name="lost") == 200
-    acknowledged = time.monotonic()
+    asked = acknowledged = time.monotonic()
     while 200 in deployment.everywhere(lost):
-        assert time.monotonic() < acknowledged + FRESHNESS
+        assert asked < acknowledged + FRESHNESS
+        asked = time.monotonic()
     assert deployment.everywhere(kept) == {200}
 
     deployment.primary.stop()

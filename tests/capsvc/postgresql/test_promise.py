@@ -89,8 +89,8 @@ def test_a_node_at_a_deposed_primary_refuses_and_finds_the_new_one() -> None:
                 successor.revoke_name("alice", "held", LATER)
                 acknowledged = time.monotonic()
                 while time.monotonic() < acknowledged + 6:
-                    seen = _rows(stays, "alice"), _rows(moves, "alice")
                     late = time.monotonic() > acknowledged + 2
+                    seen = _rows(stays, "alice"), _rows(moves, "alice")
                     assert not late or {"default"} not in seen, "a revocation is not seen in time"
                     time.sleep(0.01)
                 assert old.ask("SELECT count(*) FROM salts") == [(1,)], "it does answer"

@@ -37,7 +37,7 @@ class Site:
         """Send one request exactly as it is written; return the status, and the whole answer."""
         head = [f"{method} {target} HTTP/1.1", "Host: site.example", "Connection: close", *lines]
         head += [f"Authorization: Bearer {token}"] if token else []
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall("".join(f"{line}\r\n" for line in head).encode("latin-1") + b"\r\n")
             answer = b""
             while chunk := connection.recv(65536):
@@ -92,11 +92,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             yield Site(service, port)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -163,7 +163,7 @@ def test_a_body_is_not_forwarded_and_is_no_fact(site: Site) -> None:
     token = site.service.token()
     body = ["Content-Length: 5", "Content-Type: text/plain"]
     assert site.status(narrow(token, NOTHING), "/docs/7.txt") == 403
-    with socket.create_connection(("127.0.0.1", site.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=60) as connection:
         for caveated, wanted in ((narrow(token, NOTHING), b"403"), (token, b"405"), (token, b"405")):
             head = ["POST /docs/7.txt HTTP/1.1", "Host: site.example", f"Authorization: Bearer {caveated}", *body]
             connection.sendall("".join(f"{line}\r\n" for line in head).encode() + b"\r\nhello")
