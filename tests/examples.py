@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Collection, Mapping
 from itertools import zip_longest
 from pathlib import Path
 
@@ -25,15 +26,20 @@ def examples(page: Path) -> list[tuple[str, str, str | None]]:
     return found
 
 
-def run_page(page: Path, directory: Path) -> None:
-    """Run a page in a directory that has the service's commands under ``.venv/bin``."""
+def run_page(
+    page: Path, directory: Path, more: Mapping[str, str] | None = None, descriptors: Collection[int] = ()
+) -> None:
+    """Run a page in a directory that has the service's commands under ``.venv/bin``.
+
+    They may need more in their environment, and descriptors that are open in them.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CAPSVC_")}
-    environment["XDG_CONFIG_HOME"] = str(directory / "config")
+    environment |= {"XDG_CONFIG_HOME": str(directory / "config"), **(more or {})}
     run = {"sh": ["bash", "-c"], "python": [str(directory / ".venv/bin/python"), "-W", "error", "-c"]}
     for language, code, shown in examples(page):
         done = subprocess.run(
             [*run[language], code], cwd=directory, env=environment, timeout=60, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, pass_fds=descriptors,
         )  # fmt: skip
         if shown is None:
             assert done.returncode == 0, (code, done.stdout)

@@ -33,6 +33,7 @@ _LOADED = (
     "uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.websockets.websockets_sansio_impl",
 )  # fmt: skip
 _NUMBER = Struct("i")
+_SCRIPT = Path(__file__).with_name("forked.py")
 _LONGEST = 128 * 1024
 
 
@@ -44,7 +45,7 @@ class Fork:
     ) -> None:
         changed = set(environment.items()) ^ set(os.environ.items())
         assert all(name.startswith("CAPSVC_") for name, _ in changed), "what Python reads at its start was read before"
-        told = json.dumps([[str(COMMAND), *arguments], dict(environment), str(directory)])
+        told = json.dumps([[str(COMMAND), *arguments], dict(environment), str(directory), None])
         self._status, theirs = os.pipe()
         socket.send_fds(_nursery(), [told.encode()], [*streams, theirs])
         os.close(theirs)
@@ -107,6 +108,22 @@ def run(
     return subprocess.CompletedProcess([COMMAND, *arguments], code, stdout, stderr)
 
 
+def commands(directory: Path) -> tuple[dict[str, str], int]:
+    """Make a directory with the commands of this environment, of which ``capsvc`` is forked.
+
+    Returns the environment that it needs and the descriptor that has to be open in whoever calls it.
+    """
+    directory.mkdir(parents=True)
+    for each in COMMAND.parent.iterdir():
+        (directory / each.name).symlink_to(each)
+    command = directory / COMMAND.name
+    command.unlink()
+    command.write_text(f"#!{sys.executable} -IS\n{_SCRIPT.read_text('utf-8')}", "utf-8")
+    command.chmod(0o755)
+    descriptor = _nursery().fileno()
+    return {"TESTS_NURSERY": str(descriptor)}, descriptor
+
+
 def _text(file: IO[bytes]) -> str:
     file.seek(0)
     return file.read().decode().replace("\r\n", "\n")
@@ -118,13 +135,13 @@ def _nursery() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-m", "tests.forks", str(theirs.fileno())],
-        pass_fds=[theirs.fileno()], cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        pass_fds=[theirs.fileno()], cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,  # in which Python cannot seek, nor in that of a fork
     )  # fmt: skip
     theirs.close()
 
     def end() -> None:
         ours.close()
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
 
     atexit.register(end)
     return ours
@@ -150,10 +167,12 @@ def _fork_for(asking: socket.socket) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    sys.argv, environment, directory = json.loads(told)
+    sys.argv, environment, directory, mask = json.loads(told)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
+    if mask is not None:
+        os.umask(mask)
 
 
 def _bury(*_: object) -> None:

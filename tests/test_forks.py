@@ -29,8 +29,19 @@ def test_a_fork_prints_and_returns_what_a_fresh_process_does(tmp_path: Path, arg
     (tmp_path / "token").write_text(TOKEN)
     (tmp_path / "profiles").write_text("a file where a directory should be")
     fork, fresh = (each.run(tmp_path / "home", *arguments, stdin=TOKEN) for each in (forks, serving))
+    by_script = _run_by_script(tmp_path, *arguments)
     assert (fork.returncode, fork.stdout, fork.stderr) == (fresh.returncode, fresh.stdout, fresh.stderr)
+    assert (by_script.returncode, by_script.stdout, by_script.stderr) == (code, fresh.stdout, fresh.stderr)
     assert fork.returncode == code
+
+
+def _run_by_script(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as an example does."""
+    more, descriptor = forks.commands(directory / "bin")
+    return subprocess.run(
+        [directory / "bin" / "capsvc", *arguments], input=TOKEN, env=forks.environment_for(directory / "home") | more,
+        cwd=directory, capture_output=True, text=True, timeout=60, check=False, pass_fds=[descriptor],
+    )  # fmt: skip
 
 
 def test_a_fork_leaves_nothing_to_the_next_and_nothing_here(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from capsvc.stores.connection import journal_mode
 from caveats import time_text
 from tests.capsvc.http.serving import environment, hashed
 from tests.capsvc.installation import quick_directory
-from tests.serving import run
+from tests.forks import run
 
 LONG_AGO = "2020-01-01T00:00:00Z"
 

@@ -14,7 +14,8 @@ import httpx2
 
 from caveats import decode
 from tests.capsvc.http.serving import bearer
-from tests.serving import Server, run
+from tests.forks import run
+from tests.serving import Server
 
 T = TypeVar("T")
 ROTATIONS = 2

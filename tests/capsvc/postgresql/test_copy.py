@@ -13,7 +13,7 @@ from capsvc.stores import NewUser, StoredKey
 from capsvc.stores.postgresql import PostgreSQLStore
 from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.store_contract_column import HASH, LATER, NOW
-from tests.serving import run
+from tests.forks import run
 
 _ORDERS = {"users": "1", "salts": "1, 2", "changes": "1, 2, 3", "keys": "1", "state": "1"}
 

@@ -18,8 +18,8 @@ import psycopg
 import pytest
 
 from tests.capsvc.postgresql.cluster import Cluster, account, directory, run, wait_until
+from tests.forks import run as command
 from tests.serving import Server
-from tests.serving import run as command
 
 FILES = Path(__file__).parents[3] / "deploy" / "cluster"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:" + os.environ.get("PATH", ""))

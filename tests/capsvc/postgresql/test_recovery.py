@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.serving import run
+from tests.forks import run
 
 
 def test_a_database_that_went_back_is_refused_until_it_is_recovered_where_it_is(tmp_path: Path, url: str) -> None:
