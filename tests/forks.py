@@ -133,9 +133,10 @@ def _text(file: IO[bytes]) -> str:
 def _nursery() -> socket.socket:
     """The connection to the process that all others are forked from, which ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # A pipe, in which Python finds at its start that it cannot seek: what a fork prints to may be one.
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-m", "tests.forks", str(theirs.fileno())],
-        pass_fds=[theirs.fileno()], cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,  # in which Python cannot seek, nor in that of a fork
+        pass_fds=[theirs.fileno()], cwd=Path(__file__).parents[1], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
     )  # fmt: skip
     theirs.close()
 

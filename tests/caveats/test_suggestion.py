@@ -27,7 +27,7 @@ SMALL: dict[str, tuple[Any, ...]] = {
 }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(SEEN, st.integers(1, 6), st.booleans())
 def test_everything_that_was_seen_is_permitted(seen: list[Request], most: int, with_time: bool) -> None:
     leave_out = () if with_time else ("time",)
@@ -72,7 +72,7 @@ def _written(attribute: str, value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("attribute", SMALL)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_nothing_is_permitted_that_a_predicate_of_as_many_items_could_have_excluded(
     attribute: str, data: st.DataObject

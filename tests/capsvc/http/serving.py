@@ -97,8 +97,8 @@ class Serving:
         return str(answer.json()["macaroon"])
 
     def token(self, *audiences: str) -> str:
-        """The macaroon of a fresh user, for the first of her audiences, or for none; as of a login, whose hash is spared."""
-        return encode_text(self.mint(self.new_user(*audiences), audiences[0] if audiences else None))
+        """The macaroon of a fresh user, for the first of her audiences, or for none: what a login gives."""
+        return encode_text(self.mint(self.new_user(*audiences), audiences[0] if audiences else None, begins=now()))
 
     def mint(
         self,

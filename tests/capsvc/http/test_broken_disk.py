@@ -10,8 +10,9 @@ from typing import Any
 from capsvc.home import Home
 from capsvc.restoration import restore
 from capsvc.stores.backup import write_backup
-from tests.capsvc.http.serving import COMMAND, Serving, bearer, environment, make_home, narrow, now, serving
+from tests.capsvc.http.serving import Serving, bearer, make_home, narrow, now, serving
 from tests.capsvc.mounts import filled, read_only, small_disk
+from tests.forks import run
 
 _SALT = "Zk2y0c2Qv3m0tA5Jx1mWmw"
 
@@ -25,9 +26,7 @@ def _revoke(service: Serving, token: str, name: str) -> Any:
 
 
 def _command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment(home.path, {}), capture_output=True, text=True, timeout=60, check=False
-    )
+    return run(home.path, *arguments)
 
 
 def _assert_one_line(done: subprocess.CompletedProcess[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import subprocess
 import threading
 import time
 from contextlib import closing
@@ -17,7 +16,6 @@ import pytest
 from capsvc import keyring
 from capsvc.stores.connection import journal_mode
 from tests.capsvc.http.serving import (
-    COMMAND,
     PASSWORD,
     PROBLEM,
     VERIFY,
@@ -25,12 +23,12 @@ from tests.capsvc.http.serving import (
     bearer,
     demand_life,
     end,
-    environment,
     locked,
     make_home,
     now,
     serving,
 )
+from tests.forks import run
 
 READERS_WAIT = journal_mode(sqlite3.sqlite_version_info[:3]) == "truncate"
 
@@ -177,9 +175,7 @@ def test_a_service_whose_key_file_is_damaged_does_not_start_and_says_so_in_one_l
 ) -> None:
     home = make_home(tmp_path / "home")
     damage(home.shares.path)
-    done = subprocess.run(
-        [*COMMAND, "serve", "--port", "0"], env=environment(home.path, {}), capture_output=True, text=True, timeout=30
-    )
+    done = run(home.path, "serve", "--port", "0")
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "keys.json" in done.stderr
