@@ -1,14 +1,30 @@
-"""Every verification of every test is asked with and without a memory of proven chains, and has to agree."""
+"""Every verification of every test is asked with and without a memory of proven chains, and has to agree.
+
+What takes longest runs first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from caveats import Capability, Request, Salts, Verifier
+
+LONGEST = (
+    "fuzz/test_fuzz.py", "crash/test_trial.py", "cluster/test_trial.py", "capsvc/http/test_contract_fuzzed.py",
+    "test_wheel.py", "test_soak.py",
+)  # fmt: skip
+"""What takes longest and mostly waits: first, so that one worker is at it while others want the processor."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: begun last, it would be waited for alone."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True, scope="session")
