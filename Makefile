@@ -94,8 +94,8 @@ interop-packages:
 
 # The browser that the console is tested in, and axe-core, which looks for what keeps people from reading a page.
 browser-packages: interop-packages
-	@test -x /usr/bin/chromium || { echo "installing chromium"; $(APT) update && \
-		$(APT) install -y --no-install-recommends chromium > /dev/null; }
+	@test -x /usr/bin/chromium-headless-shell || { echo "installing chromium"; $(APT) update && \
+		$(APT) install -y --no-install-recommends chromium-headless-shell > /dev/null; }
 	@test -e $(INTEROP)/axe/node_modules/axe-core/axe.min.js || \
 		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/axe axe-core@4.14.1
 

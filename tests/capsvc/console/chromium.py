@@ -1,4 +1,4 @@
-"""Debian's Chromium on the console: each test has a browser of its own that has seen nothing before."""
+"""Debian's Chromium without a window: each test has a browser of its own that has seen nothing before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.capsvc.http.serving import PASSWORD, Serving
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
     "--disable-component-update", "--disable-sync",
@@ -25,7 +25,8 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 needs_chromium = pytest.mark.skipif(
-    not CHROMIUM.exists() and not os.environ.get("CI"), reason="chromium is not here: apt-get install chromium"
+    not CHROMIUM.exists() and not os.environ.get("CI"),
+    reason="chromium is not here: apt-get install chromium-headless-shell",
 )
 
 
