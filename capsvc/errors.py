@@ -84,3 +84,7 @@ class InteractionNeeded(CollectionError):
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)
         self.url = url
+
+
+class FeedError(CapsvcError):
+    """A page of changes is not believed. The message says why, and what to look at."""
