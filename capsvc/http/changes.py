@@ -21,14 +21,16 @@ from capsvc.http.problems import HTTPProblem, Problem, bad_request
 from capsvc.http.service import Service
 
 PATH = "/v1/changes"
-LONGEST_WAIT_SECONDS = 30
 LARGEST = 10**15 - 1
+WAIT = r"30([.]0{1,6})?|[12]?[0-9]([.][0-9]{1,6})?"
+"""Seconds, as text."""
+
 SHARED_SECONDS = 0.2
 """So long a page is given to others who ask for the same; its stamp says how old it is."""
 
 _SHARED_PAGES = 16
 _UNDER_WAY = 64
-_NUMBER = re.compile("0|[1-9][0-9]{0,14}")
+_NUMBER, _SECONDS = re.compile("0|[1-9][0-9]{0,14}"), re.compile(WAIT)
 _HEADERS = {"Cache-Control": "public, max-age=1"}
 
 
@@ -51,18 +53,18 @@ class Feeds:
     async def show(self, request: Request) -> Response:
         """``GET /v1/changes``."""
         asked = _asked(request)
-        audience, since, skip, wait = (
-            asked.get("audience"),
-            *(_number(asked, each) for each in ("since", "skip", "wait")),
-        )
+        audience, wait = asked.get("audience"), asked.get("wait", "0")
+        since, skip = _number(asked, "since"), _number(asked, "skip")
         if audience is None:
             raise bad_request("Say for which audience: /v1/changes?audience=….")
-        if wait > LONGEST_WAIT_SECONDS:
-            raise bad_request(f"wait is 0 to {LONGEST_WAIT_SECONDS} seconds.")
+        if not _SECONDS.fullmatch(wait):
+            raise bad_request("wait is 0 to 30 seconds, with 6 digits behind the point at most.")
         if audience not in self._feed.audiences:
             detail = "There is a feed for the audiences in the setting exported_audiences, and for no other."
             raise HTTPProblem(Problem(404, "no-feed", "There is no feed for this audience", detail))
-        moved_at = await self._polls.wait(since, wait, request.receive) if wait and not skip else 0.0
+        moved_at = 0.0
+        if float(wait) and not skip:
+            moved_at = await self._polls.wait(since, float(wait), request.receive)
         page = await self._pages.get((audience, since, skip), moved_at)
         return Response(page.text, 200, _HEADERS, "application/json")
 

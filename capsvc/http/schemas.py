@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from capsvc.http.changes import LARGEST, LONGEST_WAIT_SECONDS
+from capsvc.http.changes import LARGEST, WAIT
 from capsvc.names import RESERVED_AUDIENCES
 from caveats import AttributeType, Vocabulary
 from caveats.authority import AUDIENCE
@@ -55,7 +55,7 @@ PARAMETERS: Mapping[str, Schema] = {
     "audience": {"required": True, "schema": {"type": "string", "pattern": f"^{AUDIENCE}$"}},
     "since": _REVISION,
     "skip": _REVISION,
-    "wait": {"schema": {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_SECONDS}},
+    "wait": {"schema": {"type": "string", "pattern": f"^({WAIT})$"}},
 }
 """What a parameter of a query is beyond a text that may be left out, by its name."""
 
