@@ -194,12 +194,15 @@ def test_verification_goes_on_while_many_wait(issuer: Serving) -> None:
 def test_only_so_many_wait_and_who_has_gone_makes_room(tmp_path: Path) -> None:
     with serving(make_home(tmp_path / "home", SETTINGS + "connections = 8\n")) as service:
         since = _page(service).head
-        head = f"GET /v1/changes?audience=billing&since={since}&wait=30 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        head = (
+            f"GET /v1/changes?audience=billing&since={since}&wait=30 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
         asking = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(3)]
         for each in asking:
-            each.sendall(head)
+            each.sendall(head.encode())
         (refused,), _, _ = select(asking, [], [], PATIENCE_SECONDS)
-        answer = refused.recv(65536).decode()
+        with refused.makefile("rb") as told:
+            answer = told.read().decode()
         assert answer.startswith("HTTP/1.1 503 ")
         assert "urn:capsvc:problem:too-many-wait" in answer
         assert "\r\nretry-after: 1\r\n" in answer
