@@ -27,6 +27,10 @@ class NotSeenYet(StoreUnavailable):
     """This node has not seen a revision that it was asked to have seen."""
 
 
+class WentBack(CapsvcError):
+    """Somebody knows a later revision than the database has."""
+
+
 class UnknownUser(CapsvcError):
     """There is no user of this name."""
 
@@ -84,3 +88,7 @@ class InteractionNeeded(CollectionError):
     def __init__(self, message: str, url: str) -> None:
         super().__init__(message)
         self.url = url
+
+
+class FeedError(CapsvcError):
+    """A page of changes is not believed. The message says why, and what to look at."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Self
 
 from capsvc.errors import Refused, SettingsError
+from capsvc.exported import ExportedKey
 from capsvc.hkdf import hkdf_sha256
 from capsvc.shares import ShareFile
 from capsvc.stores import PENDING as PENDING
@@ -30,6 +31,7 @@ _DERIVED = 1024
 _SIGNING_PURPOSE = "capsvc macaroon root key 1"
 _CHECK_PURPOSE = "capsvc ring secret check 1"
 _CONSOLE_PURPOSE = "capsvc console session 1"
+_FEED_PURPOSES = "capsvc change feed signing key 1", "capsvc change feed digests 1"
 _TICKET_PURPOSES = {SHARED: "capsvc discharge tickets shared key 1", PUBLIC: "capsvc discharge tickets private key 1"}
 
 
@@ -109,6 +111,28 @@ class KeyRing:
         """Derive the key of the console's sessions; None for one that is unknown or retired."""
         key = self.keys.get(key_id)
         return None if key is None else hkdf_sha256(key.secret, _CONSOLE_PURPOSE, key_id)
+
+    def feed_keys(self, key_id: str, audience: str) -> tuple[bytes, bytes] | None:
+        """Derive the seed that signs an audience's pages of changes, and the key of their digests.
+
+        None for a key that is unknown or retired.
+        """
+        key = self.keys.get(key_id)
+        if key is None:
+            return None
+        seed, digests = (hkdf_sha256(key.secret, purpose, key_id, audience) for purpose in _FEED_PURPOSES)
+        return seed, digests
+
+    def exported(self, audience: str) -> dict[str, ExportedKey]:
+        """Derive what a resource server of an audience is given, by key id: with it nothing else can be made."""
+        from nacl.signing import SigningKey
+
+        exported = {}
+        for key_id in self.keys:
+            root_key, feed = self.root_key(KeyName(key_id, audience)), self.feed_keys(key_id, audience)
+            if root_key is not None and feed is not None:
+                exported[key_id] = ExportedKey(root_key, feed[1], bytes(SigningKey(feed[0]).verify_key))
+        return exported
 
 
 def add(store: Store, shares: ShareFile, now: str) -> str:

@@ -32,15 +32,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Engine:
-    """A store under test, a look at its change rows, a way to lock all of it from outside, and how long it waits then.
+    """A store under test, a look at its change rows, and from outside: lock all of it, make change rows older.
 
-    ``patience`` is in seconds.
+    ``patience`` is how long it waits while it is locked, ``age`` takes how much older; both in seconds.
     """
 
     store: Store
     changes: Callable[[], list[Change]]
     locked: Callable[[], AbstractContextManager[None]]
     patience: float
+    age: Callable[[int], None]
 
 
 def add(store: Store, user: str, *audiences: str, hash: str = HASH) -> list[str]:

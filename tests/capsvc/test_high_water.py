@@ -26,7 +26,7 @@ from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.installation import quick_directory
 from tests.capsvc.store_contract import StoreContract
 from tests.capsvc.store_contract_column import LATER, NOW, Engine, add
-from tests.capsvc.test_sqlite import _changes, _held
+from tests.capsvc.test_sqlite import engine_of
 
 
 @pytest.fixture
@@ -55,9 +55,7 @@ def engine(directory: Path, water: HighWater, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)
     path = directory / "capsvc.db"
     with closing(AcknowledgingStore(SQLiteStore.create(path), water, Mark())) as store:
-        yield Engine(
-            store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"), 0.2
-        )
+        yield engine_of(store, path)
 
 
 class TestAcknowledgingStore(StoreContract):
