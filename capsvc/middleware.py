@@ -14,7 +14,7 @@ from capsvc.http.body_fact import BODY_BYTES, declared_length, demand_body_alone
 from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
-from capsvc.node import Node, Presentation, Verdict
+from capsvc.node import Node, Presentation, Ring, Verdict
 from capsvc.replay import ReplayGuard
 from caveats import CaveatUnmet, Request
 
@@ -37,7 +37,7 @@ class CapabilityMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        node: Node,
+        node: Node[Ring],
         audiences: Sequence[str | None] = (None,),
         facts: Facts | None = None,
         body_bytes: int = BODY_BYTES,
@@ -119,7 +119,11 @@ class CapabilityMiddleware:
 
 
 async def verify(
-    node: Node, presentation: Presentation, request: Request, audiences: Sequence[str | None], min_revision: int = 0
+    node: Node[Ring],
+    presentation: Presentation,
+    request: Request,
+    audiences: Sequence[str | None],
+    min_revision: int = 0,
 ) -> Verdict:
     """Verify without ever blocking the event loop: at once, or on a thread where the store is locked."""
     try:
@@ -129,7 +133,11 @@ async def verify(
 
 
 async def verify_patiently(
-    node: Node, presentation: Presentation, request: Request, audiences: Sequence[str | None], min_revision: int = 0
+    node: Node[Ring],
+    presentation: Presentation,
+    request: Request,
+    audiences: Sequence[str | None],
+    min_revision: int = 0,
 ) -> Verdict:
     """Verify on a thread, which can wait for a store that is locked for the moment."""
     return await to_thread.run_sync(lambda: node.verify(presentation, request, audiences, min_revision=min_revision))

@@ -21,7 +21,7 @@ from capsvc.http.body_fact import BODY_BYTES, demand_body_alone, demand_length, 
 from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
-from capsvc.node import Node, Verdict
+from capsvc.node import Node, Ring, Verdict
 from capsvc.replay import ReplayGuard
 from caveats import CaveatUnmet
 
@@ -42,7 +42,7 @@ class CapabilityWSGI:
     def __init__(
         self,
         app: WSGIApplication,
-        node: Node,
+        node: Node[Ring],
         audiences: Sequence[str | None] = (None,),
         facts: Facts | None = None,
         body_bytes: int = BODY_BYTES,

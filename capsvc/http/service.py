@@ -17,6 +17,7 @@ from capsvc.counters import Counters
 from capsvc.hasher import DistantHasher
 from capsvc.home import Home
 from capsvc.http.facts import Proxies, connection_facts
+from capsvc.keyring import KeyRing
 from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
@@ -37,7 +38,7 @@ class Service:
 
     settings: Settings
     store: Store
-    node: Node
+    node: Node[KeyRing]
     authority: Authority
     passwords: Passwords
     slots: HashingSlots
