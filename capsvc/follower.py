@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from secrets import randbelow
+from typing import Protocol
 
 from capsvc.changes import Digests, Page
 from capsvc.clocks import boot_time
@@ -20,7 +21,6 @@ from capsvc.errors import FeedError, StoreBusy, StoreUnavailable
 from capsvc.exported import ExportedKeys
 from capsvc.knowledge import HOUR, Knowledge, Memory, Outgrown
 from capsvc.logs import logger
-from capsvc.relay import Relay
 from capsvc.stores import ASKED, FROM_MEMORY, VERIFYING, Reading, StoredKey
 from caveats import Salts, time_text
 from caveats.memo import Memo, Tally
@@ -31,8 +31,15 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 _PATIENCE_SECONDS = 10.0
 _NAMED = 4096
 
-Ask = Callable[[str, int, float], str]
-"""Asks for the page of an audience after a revision, waiting so many seconds where nothing changed."""
+
+class Source(Protocol):
+    """Where pages come from: a :class:`capsvc.relay.Relay`."""
+
+    def ask(self, audience: str, since: int, wait: float) -> str:
+        """Return an unproven page of what changed after a revision; wait so many seconds where nothing did."""
+
+    def close(self) -> None:
+        """End what is asked at this moment, too."""
 
 
 class _Held:
@@ -76,13 +83,13 @@ class Follower:
     def __init__(
         self,
         exported: ExportedKeys,
-        relay: Relay,
+        source: Source,
         freshness: float,
         boot: Callable[[], float] = boot_time,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._exported = exported
-        self._relay = relay
+        self._source = source
         self._freshness = freshness
         self._boot, self._now = boot, now
         self.tally: Tally = [0, 0]
@@ -98,7 +105,12 @@ class Follower:
         self._turn = threading.Condition()
         self._woken = self._closing = False
         self._thread = threading.Thread(target=self._follow, name="capsvc follower", daemon=True)
+
+    def start(self, seconds: float) -> None:
+        """Follow on a thread from now on. Returns once the first load is whole, or failed, so many seconds at most."""
         self._thread.start()
+        with self._turn:
+            self._turn.wait_for(lambda: self._held is not None or self._interrupted, seconds)
 
     def read(self, user: str, names: Sequence[str], *, patient: bool = True) -> Reading:
         held = self._held
@@ -130,18 +142,13 @@ class Follower:
             raise self._stale()
         return held.ring, [StoredKey(key_id, VERIFYING, b"", b"", "") for key_id in held.keys]
 
-    def await_first(self, seconds: float) -> None:
-        """Wait until the first load is whole, or failed, so many seconds at most."""
-        with self._turn:
-            self._turn.wait_for(lambda: self._held is not None or self._interrupted, seconds)
-
     def close(self) -> None:
         """Stop following. Idempotent."""
         with self._turn:
             self._closing = True
             self._turn.notify_all()
-        self._relay.close()
-        if self._thread is not threading.current_thread():
+        self._source.close()
+        if self._thread.is_alive():
             self._thread.join()
         self._held = None
 
@@ -155,19 +162,19 @@ class Follower:
         failures = 0
         while not self._closing:
             try:
-                pause, failures = self._round(), 0
+                pause, failures = self.round(), 0
             except Exception as wrong:  # it has to go on, and what it does not know is refused meanwhile
                 self._failed(str(wrong) if isinstance(wrong, FeedError) else f"{type(wrong).__name__} while following")
                 pause, failures = _pause(failures), failures + 1
             self._wait(pause)
-        self._relay.close()
+        self._source.close()
 
-    def _round(self) -> float:
-        """Ask for one page, and believe it or not. Return how long to pause before the next. Raises FeedError."""
+    def round(self) -> float:
+        """Ask for one page, and believe it or not; return how many seconds to pause. Raises FeedError."""
         with self._turn:
             self._begun += 1
         began, since = self._boot(), self._knowledge.since
-        page = Page.read(self._relay.ask(self._exported.audience, since, self._every), self._publics)
+        page = Page.read(self._source.ask(self._exported.audience, since, self._every), self._publics)
         came = self._boot()
         try:
             until = self._knowledge.take(page, came, self._now())

@@ -77,5 +77,5 @@ def follow(
     if not freshness > 0:
         raise SettingsError("freshness is a number of seconds above 0")
     follower = Follower(exported, Relay(feed_url, min(max(freshness, 1.0), 10.0)), freshness)
-    follower.await_first(_FIRST_SECONDS)
+    follower.start(_FIRST_SECONDS)
     return Node(follower, AudienceKeys(exported), settings or Settings())
