@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from capsvc.errors import FeedError
-from capsvc.hkdf import hkdf_sha256
+from capsvc.hkdf import expand, extract, pack
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
 
@@ -27,7 +27,7 @@ _HOURS = 2**31
 _DOMAIN = b"capsvc changes 1\n"
 _FIELDS = {
     "version": int, "issuer": str, "audience": str, "since": int, "to": int, "head": int, "stamp": int, "begins": int,
-    "longest": int, "panic": str, "ring": int, "keys": list, "rows": list,
+    "longest": int, "panic": str, "ring": int, "keys": list, "rows": list, "skip": int,
 }  # fmt: skip
 
 
@@ -37,15 +37,18 @@ class Digests:
     __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._key = extract(b"", key)  # once, and not for each of ten thousand digests
 
     def name(self, user: str, name: str) -> bytes:
         """Say how a user's name stands in a page: 16 bytes."""
-        return hkdf_sha256(self._key, "name", user, name)[:DIGEST_BYTES]
+        return self._of("name", user, name)
 
     def salt(self, user: str, name: str, salt: bytes) -> bytes:
         """Say how the salt of a user's name stands in a page: 16 bytes."""
-        return hkdf_sha256(self._key, "salt", user, name, salt)[:DIGEST_BYTES]
+        return self._of("salt", user, name, salt)
+
+    def _of(self, *info: str | bytes) -> bytes:
+        return expand(self._key, pack(info))[:DIGEST_BYTES]
 
     def __repr__(self) -> str:
         return "<Digests>"
@@ -71,6 +74,10 @@ class Page:
     pages; ``longest`` is the largest lifetime ever configured, skew included, in seconds. ``keys`` are the ids of all
     ring keys that are not retired, ``ring`` counts the ring's changes, ``key_id`` is the ring key whose feed key
     signed the page and made its digests.
+
+    A page ends where a revision does. One revision may have more rows than a page holds: then ``to`` is ``since``, and
+    the next page is that after the same revision with ``skip``, so many of the rows behind it, which are no different
+    whenever one asks.
     """
 
     key_id: str
@@ -86,6 +93,7 @@ class Page:
     ring: int
     keys: tuple[str, ...]
     rows: tuple[Row, ...] = field(repr=False)
+    skip: int = 0
 
     def sign(self, seed: bytes) -> str:
         """Write the page as JSON text, signed with the Ed25519 key of a seed of 32 bytes."""
@@ -102,11 +110,11 @@ class Page:
         return json.dumps({"key": self.key_id, "signature": encode_base64(signature), "page": text})
 
     @classmethod
-    def read(cls, unverified_text: str, publics: Mapping[str, bytes]) -> Self:
+    def read(cls, unverified_text: str, publics: Mapping[str, bytes], skip: int = 0) -> Self:
         """Read a page that one of some public keys, by the id of their ring key, signed. Raises FeedError.
 
-        Nothing of it is read before its signature is proven. Whether it is for this audience, comes next and is
-        fresh is its reader's to see.
+        Nothing of it is read before its signature is proven. ``skip`` is what was asked for: a page that leaves out
+        more is refused. Whether it is for this audience, comes next and is fresh is its reader's to see.
         """
         from nacl.exceptions import CryptoError
         from nacl.signing import VerifyKey
@@ -129,9 +137,12 @@ class Page:
         except (CryptoError, ValueError, TypeError):
             raise FeedError("a page's signature is not the issuer's: somebody on the way changed or made it") from None
         try:
-            return cls._of(key_id, json.loads(unverified_page))
-        except (ValueError, KeyError, TypeError, RecursionError, DecodeError):
+            page = cls._of(key_id, json.loads(unverified_page))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, DecodeError):
             raise FeedError("a page is signed and cannot be read: the issuer is of another version") from None
+        if page.skip != skip:
+            raise FeedError("a page is of another place in its revision: something on the way mixes pages up")
+        return page
 
     @classmethod
     def _of(cls, key_id: str, told: dict[str, Any]) -> Self:

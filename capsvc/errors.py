@@ -27,6 +27,10 @@ class NotSeenYet(StoreUnavailable):
     """This node has not seen a revision that it was asked to have seen."""
 
 
+class WentBack(CapsvcError):
+    """Somebody knows a later revision than the database has."""
+
+
 class UnknownUser(CapsvcError):
     """There is no user of this name."""
 

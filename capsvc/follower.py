@@ -35,8 +35,11 @@ _NAMED = 4096
 class Source(Protocol):
     """Where pages come from: a :class:`capsvc.relay.Relay`."""
 
-    def ask(self, audience: str, since: int, wait: float) -> str:
-        """Return an unproven page of what changed after a revision; wait so many seconds where nothing did."""
+    def ask(self, audience: str, since: int, skip: int, wait: float) -> str:
+        """Return an unproven page of what changed after a revision, but for so many rows of it.
+
+        Where nothing did, wait so many seconds for it. Raises FeedError.
+        """
 
     def close(self) -> None:
         """End what is asked at this moment, too."""
@@ -173,8 +176,9 @@ class Follower:
         """Ask for one page, and believe it or not; return how many seconds to pause. Raises FeedError."""
         with self._turn:
             self._begun += 1
-        began, since = self._boot(), self._knowledge.since
-        page = Page.read(self._source.ask(self._exported.audience, since, self._every), self._publics)
+        began, (since, skip) = self._boot(), self._knowledge.since
+        text = self._source.ask(self._exported.audience, since, skip, self._every)
+        page = Page.read(text, self._publics, skip)
         came = self._boot()
         try:
             until = self._knowledge.take(page, came, self._now())

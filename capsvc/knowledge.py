@@ -35,15 +35,15 @@ class Memory:
     """The rows that one load and the pages after it told, by the digest of their names.
 
     ``begins`` is the instant since which all that changed is here, ``told`` the stamp of the last page that led up
-    to the issuer's revision; both in seconds since 1970.
+    to the issuer's revision; both in seconds since 1970. ``skip`` counts the rows behind ``revision`` that are here.
     """
 
-    __slots__ = ("_hours", "begins", "key_id", "longest", "revision", "rows", "told", "window")
+    __slots__ = ("_hours", "begins", "key_id", "longest", "revision", "rows", "skip", "told", "window")
 
     def __init__(self, key_id: str, longest: int) -> None:
         self.key_id = key_id
         self.longest = longest
-        self.revision = self.begins = self.window = 0
+        self.revision = self.skip = self.begins = self.window = 0
         self.told = 0.0
         self.rows: dict[bytes, bytes] = {}
         """Each is the hour of the change in four bytes, and the digest of the salt, if there is one, behind it."""
@@ -83,10 +83,10 @@ class Knowledge:
         self._stamp: tuple[float, float] | None = None
 
     @property
-    def since(self) -> int:
-        """The revision after which the next page has to begin."""
+    def since(self) -> tuple[int, int]:
+        """The revision after which the next page has to begin, and how many rows behind it are known."""
         memory = self._loaded if self._loads else self.memory
-        return 0 if memory is None else memory.revision
+        return (0, 0) if memory is None else (memory.revision, memory.skip)
 
     def take(self, page: Page, boot: float, now: float) -> float | None:
         """Believe a signed page that came at this moment; return until when what is known permits.
@@ -105,7 +105,7 @@ class Knowledge:
         memory = self._goes_on(page)
         for row in page.rows:
             memory.put(row)
-        memory.revision = page.to
+        memory.revision, memory.skip = page.to, page.skip + len(page.rows) if page.to == page.since else 0
         self._head, self.panic = page.head, page.panic
         if page.ring != self.ring:
             self._retired |= set(self.keys) - set(page.keys)
@@ -138,14 +138,15 @@ class Knowledge:
             raise FeedError(f"a page is for another audience than {self._audience}: look at the feed's address")
         if page.key_id in self._retired or page.key_id not in page.keys:
             raise FeedError(f"a page is signed with {page.key_id}, which is retired: export the keys again")
-        if page.since > self.since:
-            raise FeedError(f"a page is missing: revision {self.since} is known, and what comes begins at {page.since}")
-        if page.since < self.since:
-            raise FeedError(f"an old page comes again: it begins at revision {page.since}, and {self.since} is known")
+        known, comes = self.since, (page.since, page.skip)
+        if comes > known:
+            raise FeedError(f"a page is missing: revision {known[0]} is known, and what comes begins at {comes[0]}")
+        if comes < known:
+            raise FeedError(f"an old page comes again: it begins at revision {comes[0]}, and {known[0]} is known")
         if page.head < self._head or page.ring < self.ring or page.panic < self.panic:
             raise FeedError("the feed went back: somebody repeats old pages, or the issuer's database was put back")
-        is_whole = page.to == page.head or page.to > page.since
-        if not page.since <= page.to <= page.head or not is_whole:
+        leads_on = page.to > page.since or page.to == page.head or page.rows
+        if not page.since <= page.to <= page.head or not leads_on:
             raise FeedError("a page leads nowhere: the issuer is of another version")
 
     def _goes_on(self, page: Page) -> Memory:

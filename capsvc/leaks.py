@@ -56,6 +56,8 @@ class Leaks:
     def take_back(self, token: str) -> TakenBack | None:
         """Take a token back if it is alive; None where it is not, or was never one of this service.
 
+        None too for an audience whose keys are exported: whoever has them can write any token for it.
+
         The chain is proven for whatever audience it names, without discharges: who has found a token may
         get them too. What it asks of a request is not evaluated. One that is bound to a single request, or
         expired, is left alone: it is of no use, and stands in many a log. Raises StoreUnavailable.
@@ -75,6 +77,8 @@ class Leaks:
 
     def _prove(self, macaroon: Macaroon) -> Authority:
         key_name = KeyName.unverified(macaroon.unverified_identifier)
+        if key_name.audience in self._node.settings.exported_audiences:
+            raise InvalidMacaroon()
         root_key = self._node.ring().root_key(key_name)
         if root_key is None or len(macaroon.unverified_caveats) > self._node.settings.limits.caveats:
             raise InvalidMacaroon()

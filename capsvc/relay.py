@@ -44,13 +44,14 @@ class Relay:
         self._seconds = seconds
         self._socket: socket.socket | None = None
 
-    def ask(self, audience: str, since: int, wait: float) -> str:
-        """Ask for what changed after a revision, to be told within ``wait`` seconds where nothing did.
+    def ask(self, audience: str, since: int, skip: int, wait: float) -> str:
+        """Ask for what changed after a revision, but for so many rows of it; within ``wait`` seconds if nothing did.
 
         Returns text that nobody has proven. Raises FeedError, which says what the relay did.
         """
         ends = time.monotonic() + wait + self._seconds
-        target = f"{self._path}/v1/changes?audience={quote(audience, safe='')}&since={since}&wait={wait:g}"
+        query = f"audience={quote(audience, safe='')}&since={since}{f'&skip={skip}' if skip else ''}&wait={wait:.3f}"
+        target = f"{self._path}/v1/changes?{query}"
         try:
             kept = self._socket is not None
             try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -24,6 +24,7 @@ from caveats.predicate import printable
 FILE_NAME = "capsvc.toml"
 DEFAULT_HOME = "var"
 _PREFIX = "CAPSVC_"
+_LISTS = ("trusted_proxies", "exported_audiences")
 _DAY = 24 * 3600
 _OWASP_MEMORY_KIB = 19456
 _OWASP_TIME = 2
@@ -43,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     audience: str = ""
     """The audience that ``/v1/auth`` and ``/v1/verify`` accept; empty for none."""
+
+    exported_audiences: tuple[str, ...] = ()
+    """The audiences whose keys may be exported: each has a feed of changes, and its tokens take nothing back here."""
 
     store: str = ""
     """The address of a PostgreSQL database; empty for the SQLite file in the home. May hold a password."""
@@ -162,7 +166,7 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
             raise SettingsError(f"{printable(variable)} is not a setting that the environment can give")
         if HALF_CHARACTER.search(value):  # how Python reads bytes that are not UTF-8
             raise SettingsError(f"{variable} is not UTF-8")
-        given[name] = [part for part in re.split(r"[,\s]+", value) if part] if name == "trusted_proxies" else value
+        given[name] = [part for part in re.split(r"[,\s]+", value) if part] if name in _LISTS else value
     try:
         settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as wrong:
@@ -216,15 +220,18 @@ def _checked(settings: Settings) -> Settings:
     for name, type in settings.vocabulary.items():
         if type not in DECLARABLE:
             raise SettingsError(f"vocabulary.{name} is one of {', '.join(DECLARABLE)}")
-    try:
-        if settings.audience:
-            check_audiences([settings.audience])
-            if settings.audience in RESERVED_AUDIENCES:
-                raise ValueError("the reserved ones are for the service's own routes")
-    except ValueError as wrong:
-        raise SettingsError(f"audience: {wrong}") from None
+    _demand_ordinary("audience", [settings.audience] if settings.audience else [])
+    _demand_ordinary("exported_audiences", settings.exported_audiences)
     try:
         _ = settings.words
     except ValueError as wrong:
         raise SettingsError(f"vocabulary: {wrong}") from None
     return settings
+
+
+def _demand_ordinary(setting: str, audiences: Sequence[str]) -> None:
+    try:
+        if not set(check_audiences(audiences)).isdisjoint(RESERVED_AUDIENCES):
+            raise ValueError("the reserved ones are for the service's own routes")
+    except ValueError as wrong:
+        raise SettingsError(f"{setting}: {wrong}") from None

@@ -70,7 +70,7 @@ def application(service: Service) -> Starlette:
         async with anyio.create_task_group() as beside:
             beside.start_soon(_keep_outcomes, service)
             beside.start_soon(_keep_counts, service)
-            yield {STATE: Connections(service.settings)}
+            yield {STATE: Connections(service.settings, service.polls.end)}
             beside.cancel_scope.cancel()
         service.write_outcomes()
         service.close()

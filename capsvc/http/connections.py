@@ -11,6 +11,7 @@ import json
 import resource
 from asyncio import AbstractEventLoop, BaseTransport
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -31,8 +32,10 @@ _LARGE = (431, "head-too-large", "The head of the request is too large", "Send f
 class Connections:
     """The connections of one worker: each is looked at every now and then, and makes way when there are too many."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, end: Callable[[], None]) -> None:
+        """``end`` is called, once or more, when the connections are about to end: let nobody wait any longer."""
         self.settings = settings
+        self.begin_to_end = end
         self.most = min(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_DESCRIPTORS)
         self._open: dict[Connection, None] = {}
         self._is_looking = False
@@ -163,6 +166,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """End once what was begun is answered: also a request of which only the beginning came so far."""
         self._is_ending = True
+        self._all.begin_to_end()
         if not (self.is_waiting and self._head_bytes):
             super().shutdown()
 

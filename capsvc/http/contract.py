@@ -16,7 +16,7 @@ import capsvc
 from capsvc.http.bodies import answer
 from capsvc.http.leaks import PATH as LEAKS
 from capsvc.http.routes import Route
-from capsvc.http.schemas import refine
+from capsvc.http.schemas import PARAMETERS, refine
 from capsvc.http.service import Service
 from capsvc.ticket_keys import PUBLIC, PrivateKey, PublicKey
 from caveats import Format, Macaroon
@@ -34,8 +34,8 @@ _PROBLEMS = {
     400: "The request cannot be read",
     401: "No valid capability, or one that is expired or revoked",
     403: "The capability does not permit this request; `unmet` names why",
-    404: "There is no such user",
-    409: "The name is taken",
+    404: "There is no such user, or no feed for that audience",
+    409: "The name is taken, or the revision is yet to come",
     413: "The body is too large",
     415: "The body is not of the right type",
     429: "Too many at once, or too often from one address; `Retry-After` says when to come back",
@@ -155,7 +155,8 @@ def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
     parameters += [{"name": each, "in": "query"} for each in route.query]
     if parameters:
         operation["parameters"] = [
-            each | {"required": each["in"] == "path", "schema": {"type": "string"}} for each in parameters
+            {**each, "required": each["in"] == "path", "schema": {"type": "string"}, **PARAMETERS.get(each["name"], {})}
+            for each in parameters
         ]
     if route.takes is not None:
         kind = "application/x-www-form-urlencoded" if route.form else "application/json"

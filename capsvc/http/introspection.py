@@ -98,6 +98,10 @@ class Introspection:
                     "unsupported_token_type", "A token that needs discharges is taken back by its nonce."
                 )
             audience = KeyName.unverified(unverified.unverified_identifier).audience
+            if audience in node.settings.exported_audiences:  # who has the exported key could take back anybody's
+                raise oauth_problem(
+                    "unsupported_token_type", f"A token for {audience} is taken back by POST /v1/revocations."
+                )
             verdict = await verify(node, Presentation(token), node.request(**facts), (audience,))
         except CaveatUnmet:
             raise

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from capsvc.http.auth import Auth
+from capsvc.http.changes import PATH as CHANGES
+from capsvc.http.changes import Feeds, SignedPage
 from capsvc.http.discharges import PATH, Asked, Discharged, Discharges
 from capsvc.http.endpoint import Endpoint
 from capsvc.http.introspection import Introspected, Introspection, NotActive, OneToken
@@ -72,6 +74,8 @@ def routes(service: Service) -> list[Route]:
               takes=OneToken, errors=(*body_errors, 403), form=True),
         Route("POST", LEAKS, Reports(service).report, "Report a token that was found somewhere",
               takes=Report, gives=(Received,), status=202, errors=(*body_errors, 429)),
+        Route("GET", CHANGES, Feeds(service).show, "Read what changed, as a resource server on its own does",
+              gives=(SignedPage,), errors=(400, 404, 409), query=("audience", "since", "skip", "wait")),
         Route("GET", "/v1/auth", Auth(service), "Authenticate a request for a proxy",
               status=204, errors=(400, 401, 403), verifies=True),
         Route("GET", "/v1/capability", tokens.describe, "See what the presented capability may do",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from capsvc.http.changes import LARGEST, WAIT
 from capsvc.names import RESERVED_AUDIENCES
 from caveats import AttributeType, Vocabulary
 from caveats.authority import AUDIENCE
@@ -48,6 +49,15 @@ _HERE: Mapping[tuple[str, str], Schema] = {
     ("Inactive", "reason"): {"enum": ["invalid", "expired", "revoked", "unmet"]},
 }
 """By the name of a struct and of its member."""
+
+_REVISION: Schema = {"schema": {"type": "integer", "minimum": 0, "maximum": LARGEST}}
+PARAMETERS: Mapping[str, Schema] = {
+    "audience": {"required": True, "schema": {"type": "string", "pattern": f"^{AUDIENCE}$"}},
+    "since": _REVISION,
+    "skip": _REVISION,
+    "wait": {"schema": {"type": "string", "pattern": f"^({WAIT})$"}},
+}
+"""What a parameter of a query is beyond a text that may be left out, by its name."""
 
 _NOT_SAID: Mapping[str, Schema] = {
     "name": {"type": "null"}, "nonce": {"type": "null"}, "all": {"const": False},

@@ -14,9 +14,11 @@ from capsvc.acts import ACTS, Act
 from capsvc.audit import AuditFile
 from capsvc.authority import Authority
 from capsvc.counters import Counters
+from capsvc.feed import Feed
 from capsvc.hasher import DistantHasher
 from capsvc.home import Home
 from capsvc.http.facts import Proxies, connection_facts
+from capsvc.http.polls import Polls
 from capsvc.keyring import KeyRing
 from capsvc.logs import logger
 from capsvc.middleware import VERDICT
@@ -49,6 +51,8 @@ class Service:
     outcomes: OutcomeFile
     counters: Counters
     audit: AuditFile
+    feed: Feed
+    polls: Polls
     replay_guard: ReplayGuard | None = None
 
     @classmethod
@@ -71,7 +75,8 @@ class Service:
             guard = ReplayGuard(home.open_replays(), timedelta(seconds=settings.replay_window), settings.skew, node.now)
         return cls(
             settings, store, node, authority, passwords, slots, rates, proxies, location, logger(),
-            OutcomeFile(home.outcomes, node.outcomes), counters, home.audit, guard,
+            OutcomeFile(home.outcomes, node.outcomes), counters, home.audit,
+            Feed(store, home.shares, settings, location), Polls(column, settings.connections // 4), guard,
         )  # fmt: skip
 
     def verdict(self, request: Request) -> Verdict:

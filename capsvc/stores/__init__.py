@@ -105,6 +105,39 @@ class Recovery:
     retired: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Change:
+    """A change row: under a revision, a name of a user got this salt; None where it was taken back.
+
+    ``recorded`` is when, in seconds since 1970, by the store's own clock.
+    """
+
+    revision: int
+    user: str
+    name: str
+    salt: bytes | None
+    recorded: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Changes:
+    """What changed after a revision up to ``to``, and how things stand at ``head``, the counter: all in one look.
+
+    ``keys`` are the ids of the keys that are not retired, in the order of the ring, ``ring`` counts its changes;
+    ``longest`` is in seconds. Rows that were recorded before ``begins`` (seconds since 1970, by the store's own
+    clock) may be left out: nothing that is alive depends on them. That of a panic always is.
+    """
+
+    rows: Sequence[Change]
+    to: int
+    head: int
+    panic: str
+    ring: int
+    keys: tuple[str, ...]
+    longest: int
+    begins: int
+
+
 class Column(Protocol):
     """What a node asks when it verifies."""
 
@@ -195,6 +228,14 @@ class Store(Column, Protocol):
 
     def revision(self) -> int:
         """Return the counter."""
+
+    def changes(self, since: int, most: int, skip: int = 0) -> Changes:
+        """Return what changed after a revision, in order: all that was acknowledged before this was called.
+
+        At most ``most`` rows, cut where a revision ends. Where one revision alone has more, ``to`` is ``since``, and
+        the rows are followed by those that are found with ``skip``: so many rows after ``since`` are passed over.
+        They stay the same for ever. Raises WentBack where ``since`` is yet to come.
+        """
 
     def add_key(self, key: StoredKey) -> None:
         """Add a key. Raises Refused when its id was ever used."""

@@ -38,6 +38,7 @@ class AcknowledgingStore:
         self.users = engine.users
         self.salt_names = engine.salt_names
         self.revision = engine.revision
+        self.changes = engine.changes
         self.longest = engine.longest
         self.keys = engine.keys
         self.add_key = engine.add_key

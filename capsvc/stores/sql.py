@@ -10,8 +10,8 @@ from functools import wraps
 from secrets import token_bytes
 from typing import ParamSpec, TypeVar
 
-from capsvc.errors import CredentialsRefused, Refused, StoreBusy, UnknownUser
-from capsvc.stores import ASKED, DEFAULT_SALT_NAME, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
+from capsvc.errors import CredentialsRefused, Refused, StoreBusy, UnknownUser, WentBack
+from capsvc.stores import ASKED, DEFAULT_SALT_NAME, Changes, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
 from capsvc.stores.column import (
     Transaction,
     as_salt_name,
@@ -30,6 +30,7 @@ from capsvc.stores.column import (
     write_change,
     write_salt,
 )
+from capsvc.stores.history import History
 from capsvc.stores.onward import Onward
 from caveats import time_text
 from caveats.memo import Tally
@@ -67,8 +68,9 @@ def repeated(method: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
 class SQLStore(ABC):
     """A :class:`capsvc.stores.Store` but for how its transactions begin and end."""
 
-    def __init__(self) -> None:
+    def __init__(self, history: History) -> None:
         self.tally: Tally = [0, 0]
+        self._history = history
         self.onward = Onward()
         """What was seen of the revision here, also by what follows this store."""
 
@@ -78,7 +80,7 @@ class SQLStore(ABC):
 
     @abstractmethod
     def _certain(self, patient: bool = True) -> AbstractContextManager[Transaction]:
-        """Give one that only reads, and ends well only if it saw all that was acknowledged before it began."""
+        """Give one that reads one state, and ends well only if it saw all that was acknowledged before it began."""
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Transaction]:
@@ -231,6 +233,17 @@ class SQLStore(ABC):
     def revision(self) -> int:
         with self._reading() as transaction:
             return revision(transaction)
+
+    @repeated
+    def changes(self, since: int, most: int, skip: int = 0) -> Changes:
+        seen = self.onward.seen
+        with self._certain() as transaction:
+            found, past = self._history.changes(transaction, since, most, skip)
+        self.onward.demand(found.head, seen)
+        self._history.past = past
+        if since > found.head:
+            raise WentBack(f"the database has revision {found.head}, and {since} was asked about")
+        return found
 
     @repeated
     def longest(self, lifetime: int) -> int:

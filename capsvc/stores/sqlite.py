@@ -17,10 +17,13 @@ from capsvc.stores.backup import BACKUP
 from capsvc.stores.column import Transaction, look, look_at_all, recover, revision
 from capsvc.stores.connection import Connections
 from capsvc.stores.copy import Bulk
+from capsvc.stores.history import History
 from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from capsvc.stores.sql import SQLStore
 from caveats.opaque import SALT_BYTES
+
+_HISTORY_WORDS = "CAST(strftime('%s', instant) AS INTEGER)", "CAST(strftime('%s', 'now') AS INTEGER)"
 
 
 class SQLiteStore(SQLStore):
@@ -37,7 +40,7 @@ class SQLiteStore(SQLStore):
         """
         if not path.is_file():
             raise SettingsError(f"there is no database {path}: run `capsvc init` first")
-        super().__init__()
+        super().__init__(History(*_HISTORY_WORDS))
         self._readings = Readings(remembered)
         self._connections = Connections(path)
         try:
@@ -88,7 +91,7 @@ class SQLiteStore(SQLStore):
         return self._connections.reading(patient)
 
     def _certain(self, patient: bool = True) -> AbstractContextManager[Transaction]:
-        return self._connections.reading(patient)
+        return self._connections.snapshot(patient)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

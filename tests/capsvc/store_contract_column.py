@@ -31,11 +31,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Engine:
-    """A store under test, a look at its change rows, and a way to lock all of it from outside."""
+    """A store under test, a look at its change rows, and from outside: lock all of it, make change rows older.
+
+    ``age`` takes seconds.
+    """
 
     store: Store
     changes: Callable[[], list[Change]]
     locked: Callable[[], AbstractContextManager[None]]
+    age: Callable[[int], None]
 
 
 def add(store: Store, user: str, *audiences: str, hash: str = HASH) -> list[str]:

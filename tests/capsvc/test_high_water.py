@@ -26,7 +26,7 @@ from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.installation import quick_directory
 from tests.capsvc.store_contract import StoreContract
 from tests.capsvc.store_contract_column import LATER, NOW, Engine, add
-from tests.capsvc.test_sqlite import _changes, _held
+from tests.capsvc.test_sqlite import engine_of
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def home(directory: Path) -> Home:
 def engine(directory: Path, water: HighWater) -> Iterator[Engine]:
     path = directory / "capsvc.db"
     with closing(AcknowledgingStore(SQLiteStore.create(path), water, Mark())) as store:
-        yield Engine(store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"))
+        yield engine_of(store, path)
 
 
 class TestAcknowledgingStore(StoreContract):

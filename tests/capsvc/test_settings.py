@@ -40,11 +40,16 @@ def test_the_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
 
 def test_the_environment_gives_numbers_truths_and_lists(tmp_path: Path) -> None:
     settings = _load(
-        tmp_path, CAPSVC_OPEN_VERIFY="true", CAPSVC_CLOCK_SKEW="5", CAPSVC_TRUSTED_PROXIES="10.0.0.0/8, 2001:db8::/32"
+        tmp_path,
+        CAPSVC_OPEN_VERIFY="true",
+        CAPSVC_CLOCK_SKEW="5",
+        CAPSVC_TRUSTED_PROXIES="10.0.0.0/8, 2001:db8::/32",
+        CAPSVC_EXPORTED_AUDIENCES="billing, reports",
     )
     assert settings.open_verify
     assert settings.skew == timedelta(seconds=5)
     assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::/32")
+    assert settings.exported_audiences == ("billing", "reports")
 
 
 def test_a_store_that_is_no_address_is_refused_and_not_repeated(tmp_path: Path) -> None:
@@ -94,6 +99,12 @@ def test_a_variable_that_is_no_setting_is_named(tmp_path: Path, variable: str) -
         ("clock_skew", "3601"),
         ("audience", "'capsvc.admin'"),
         ("audience", "'capsvc.other'"),
+        ("exported_audiences", "'billing'"),
+        ("exported_audiences", "['Billing']"),
+        ("exported_audiences", "['billing', 'capsvc.admin']"),
+        ("exported_audiences", "['capsvc.verify']"),
+        ("exported_audiences", "['capsvc.other']"),
+        ("exported_audiences", "['']"),
         ("clock_skew", "-1"),
         ("open_verify", "'maybe'"),
         ("trusted_proxies", "'10.0.0.0/8'"),

@@ -74,7 +74,17 @@ def engine(path: Path, remembered: int, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.2)
     with closing(SQLiteStore.create(path, remembered)) as store:
         # Who locks it commits something first: until then a look from memory has no need to wait.
-        yield Engine(store, lambda: _changes(path), lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"))
+        yield engine_of(store, path)
+
+
+def engine_of(store: Store, path: Path) -> Engine:
+    """A store on a file, and what a contract asks beside it."""
+    return Engine(
+        store,
+        lambda: _changes(path),
+        lambda: _held(path, "PRAGMA user_version = 1", "BEGIN EXCLUSIVE"),
+        lambda seconds: _age(path, seconds),
+    )
 
 
 @pytest.fixture
@@ -86,6 +96,12 @@ def store(engine: Engine) -> Store:
 def _changes(path: Path) -> list[Change]:
     rows = _query(path, "SELECT revision, user, name, salt, instant FROM changes ORDER BY revision, user, name")
     return [Change(*row) for row in rows]
+
+
+def _age(path: Path, seconds: int) -> None:
+    older = "UPDATE changes SET instant = strftime('%Y-%m-%dT%H:%M:%SZ', instant, ?)"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(older, (f"-{seconds} seconds",))
 
 
 def _query(path: Path, statement: str) -> list[tuple[object, ...]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from capsvc.access_log import read_log
 from capsvc.cli.user_import import _read_user
 from capsvc.errors import CapsvcError, SettingsError
+from capsvc.exported import ExportedKeys
 from capsvc.names import check_audiences, check_user_name
 from capsvc.passwords import check_phc
 from capsvc.profiles import Profiles, check_profile_name
@@ -47,6 +48,17 @@ def settings(data: bytes) -> None:
         return
     assert found.words
     assert found.limits
+
+
+def exported(data: bytes) -> None:
+    """A file of exported keys: keys of one audience, or SettingsError without any of its content."""
+    try:
+        found = ExportedKeys.read(_file("billing.key", data))
+    except SettingsError as wrong:
+        assert str(wrong).startswith("the exported key ")
+        return
+    assert found.keys
+    assert check_audiences([found.audience])
 
 
 def shares(data: bytes) -> None:

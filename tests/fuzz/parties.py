@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from hashlib import sha256
 
+from nacl.signing import SigningKey
+
+from capsvc import changes
 from capsvc.client.binding import BOUND, bind_url
 from capsvc.client.clock import Clocks
 from capsvc.client.origin import Origin
-from capsvc.errors import CollectionError, TicketError
+from capsvc.errors import CollectionError, FeedError, TicketError
 from capsvc.http.discharges import read_ticket
 from capsvc.sealing import unseal
 from capsvc.third_party import Page, ThirdParty, origin_of
@@ -23,6 +28,7 @@ PARTY = ThirdParty("https://idp.example.org", {}, frozenset({"https://idp.exampl
 TICKET_KEY = SharedKey("k1", b"the key that tickets are seale d")
 TOKEN = encode_text(ROOT)
 NOW = 1764072000.0
+FEED_SEED = sha256(b"the key that pages are signed with").digest()
 
 
 def address(data: bytes) -> None:
@@ -99,3 +105,22 @@ def date(data: bytes) -> None:
     clocks, origin = Clocks(lambda: NOW), Origin("https", "id.example", 443)
     clocks.learn(origin, data.decode("latin-1"))
     assert abs(clocks.now(origin) - NOW) <= 300
+
+
+def page(data: bytes) -> None:
+    """A relay's answer, and the same as if the issuer had signed it: a page, or FeedError."""
+    read, publics = changes.Page.read, {"k1": bytes(SigningKey(FEED_SEED).verify_key)}
+    try:
+        read(data.decode("utf-8", "surrogateescape"), publics)
+    except FeedError:
+        pass
+    else:
+        raise AssertionError("a page that nobody signed was read")
+    told = data.decode("latin-1")
+    signature = encode_base64(SigningKey(FEED_SEED).sign(b"capsvc changes 1\n" + told.encode()).signature)
+    try:
+        found = read(json.dumps({"key": "k1", "signature": signature, "page": told}), publics)
+    except FeedError as wrong:
+        assert not TURNING.search(str(wrong))
+        return
+    assert read(found.sign(FEED_SEED), publics) == found

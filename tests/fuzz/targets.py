@@ -15,8 +15,9 @@ _TARGETS: tuple[Target, ...] = (
     words.predicate, words.item, words.path, words.number, words.network, words.time, words.opaque, words.words,
     connections.facts, connections.lengths, connections.body, connections.form, connections.cookie,
     connections.environ, connections.service,
-    files.settings, files.shares, files.profiles, files.user_line, files.log_line, files.phc, files.name,
-    parties.address, parties.answer, parties.ticket, parties.sealed, parties.date,
+    files.settings, files.shares, files.exported, files.profiles, files.user_line, files.log_line, files.phc,
+    files.name,
+    parties.address, parties.answer, parties.ticket, parties.sealed, parties.date, parties.page,
 )  # fmt: skip
 
 TARGETS: Mapping[str, Target] = MappingProxyType({each.__name__: each for each in _TARGETS})

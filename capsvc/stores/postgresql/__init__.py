@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from capsvc.stores import Column, Recovery
 from capsvc.stores.column import lost, recover, revision
 from capsvc.stores.copy import Bulk
+from capsvc.stores.history import History
 from capsvc.stores.postgresql.following import Following
 from capsvc.stores.postgresql.server import Server
 from capsvc.stores.postgresql.tables import bring_up_to_date, make_room
@@ -15,6 +16,7 @@ from capsvc.stores.postgresql.transactions import CERTAIN, Transaction
 from capsvc.stores.sql import SQLStore, repeated
 
 _WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_HISTORY_WORDS = "CAST(EXTRACT(EPOCH FROM recorded) AS BIGINT)", "CAST(EXTRACT(EPOCH FROM now()) AS BIGINT)"
 _FRESH_SALT = "decode(replace(CAST(gen_random_uuid() AS TEXT), '-', ''), 'hex')"
 """122 of its 128 bits are random, from the server's source for secrets, in every engine without an extension."""
 
@@ -36,7 +38,7 @@ class PostgreSQLStore(SQLStore):
 
     def __init__(self, url: str) -> None:
         """Open a database and bring its tables up to date. Raises SettingsError, StoreUnavailable."""
-        super().__init__()
+        super().__init__(History(*_HISTORY_WORDS))
         self.server = Server(url)
         self._followings: list[Following] = []
         try:

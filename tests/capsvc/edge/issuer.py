@@ -88,6 +88,17 @@ class Issuer:
     def revoke_nonce(self, user: str, nonce: str) -> int:
         return self._change(user, NONCE_PREFIX + nonce, None)
 
+    def revoke_many(self, users: list[str]) -> int:
+        """Take back what was minted for several users, in one revision."""
+        with self.changed:
+            self.revision += 1
+            for user in users:
+                self._salts[user, "default"] = token_bytes(16)
+                row = self.revision, user, "default", self._salts[user, "default"], int(self.clock() // 3600)
+                self.changes.append(row)
+            self.changed.notify_all()
+        return self.revision
+
     def raise_panic(self) -> int:
         with self.changed:
             self.panic = time_text(int(self.clock()))
@@ -106,16 +117,20 @@ class Issuer:
 
     # Pages
 
-    def page(self, since: int, key_id: str | None = None) -> Page:
-        """Tell what changed after a revision, at most so many rows."""
+    def page(self, since: int, skip: int = 0, key_id: str | None = None) -> Page:
+        """Tell what changed after a revision, at most so many rows, cut where a revision ends if that can be."""
         key_id = key_id or self.ring.signing().key_id
-        found = [each for each in self.changes if each[0] > since]
-        to = self.revision if len(found) <= self.most else found[self.most - 1][0]
+        found = [each for each in self.changes if each[0] > since][skip:]
+        to = self.revision
+        if len(found) > self.most:
+            last = found[self.most][0]
+            whole = [each for each in found[: self.most] if each[0] < last]
+            found, to = (whole, whole[-1][0]) if whole else (found[: self.most], since)
         return Page(
             key_id=key_id, issuer=URL, audience=self.audience, since=since, to=to, head=self.revision,
             stamp=int(self.clock() * 1000), begins=int(self.clock()) - self.longest - DAY, longest=self.longest,
             panic=self.panic, ring=self.count, keys=tuple(self.ring.keys),
-            rows=tuple(self._row(key_id, *each[1:]) for each in found if each[0] <= to),
+            rows=tuple(self._row(key_id, *each[1:]) for each in found), skip=skip,
         )  # fmt: skip
 
     def _row(self, key_id: str, user: str, name: str, salt: bytes | None, hour: int) -> Row:
@@ -131,8 +146,8 @@ class Issuer:
         assert feed is not None
         return page.sign(feed[0])
 
-    def tell(self, since: int, wait: float = 0) -> str:
+    def tell(self, since: int, skip: int = 0, wait: float = 0) -> str:
         """Answer as ``GET /v1/changes`` does: what changed, or once something did, or once the wait is over."""
         with self.changed:
-            self.changed.wait_for(lambda: self.revision > since, wait)
-            return self.sign(self.page(since))
+            self.changed.wait_for(lambda: self.revision > since, 0 if skip else wait)
+            return self.sign(self.page(since, skip))

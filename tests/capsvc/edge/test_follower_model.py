@@ -46,7 +46,7 @@ class Said:
     def __init__(self) -> None:
         self.next = ""
 
-    def ask(self, audience: str, since: int, wait: float) -> str:
+    def ask(self, audience: str, since: int, skip: int, wait: float) -> str:
         return self.next
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Machine(RuleBasedStateMachine):
         except FeedError:
             SEEN["not believed"] += 1
 
-    def _since(self) -> int:
+    def _since(self) -> tuple[int, int]:
         return self.follower._knowledge.since
 
     # What the issuer does
@@ -135,18 +135,17 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def pass_on(self) -> None:
         for _ in range(6):
-            since = self._since()
-            self._round(self.issuer.tell(since))
-            if self._since() == self.issuer.revision:
+            self._round(self.issuer.tell(*self._since()))
+            if self._since() == (self.issuer.revision, 0):
                 break
 
     @rule(target=pages, behind=st.integers(0, 3))
     def keep(self, behind: int) -> str:
-        return self.issuer.tell(max(self._since() - behind, 0))
+        return self.issuer.tell(max(self._since()[0] - behind, 0))
 
     @rule(target=pages, key=st.integers(1, 4))
     def keep_one_of_another_key(self, key: int) -> str:
-        return self.issuer.sign(self.issuer.page(self._since(), f"k{key}"))
+        return self.issuer.sign(self.issuer.page(*self._since(), f"k{key}"))
 
     @rule(page=pages, times=st.integers(1, 2))
     def send(self, page: str, times: int) -> None:
@@ -161,9 +160,9 @@ class Machine(RuleBasedStateMachine):
     @rule(other=st.sampled_from(["stranger", "elsewhere"]))
     def invent(self, other: str) -> None:
         issuer: Issuer = getattr(self, other)
-        for revision in range(issuer.revision, self._since()):
+        for revision in range(issuer.revision, self._since()[0]):
             issuer.revoke(f"user {revision}")
-        self._round(issuer.tell(self._since()))
+        self._round(issuer.tell(*self._since()))
 
     # Time
 

@@ -31,12 +31,13 @@ class Edge:
 
     def page(self, **changed: Any) -> Page:
         key_id = changed.pop("key_id", None)
-        return replace(self.issuer.page(self.knowledge.since, key_id), **changed)
+        return replace(self.issuer.page(*self.knowledge.since, key_id), **changed)
 
     def take(self, page: Page | None = None) -> float | None:
         """Take a page as it comes over the wire; return for how long what is known permits from now on."""
+        page = page or self.page()
         publics = {key_id: each.public for key_id, each in self.issuer.exported().keys.items()}
-        told = Page.read(self.issuer.sign(page or self.page()), publics)
+        told = Page.read(self.issuer.sign(page), publics, page.skip)
         until = self.knowledge.take(told, self.boot(), self.ours())
         return None if until is None else round(until - self.boot(), 2)
 
@@ -61,7 +62,7 @@ def test_pages_that_go_on_from_each_other_are_believed(edge: Edge) -> None:
     edge.issuer.revoke()
     edge.issuer.revoke_nonce("alice", "A" * 22)
     assert edge.take() == FRESHNESS
-    assert (edge.knowledge.since, _rows(edge)) == (3, 2)
+    assert (edge.knowledge.since, _rows(edge)) == ((3, 0), 2)
     assert edge.take() == FRESHNESS
 
 
@@ -73,6 +74,20 @@ def test_only_the_page_that_leads_up_to_the_head_makes_fresh(edge: Edge) -> None
     assert edge.knowledge.memory is None
     assert edge.take() == FRESHNESS
     assert _rows(edge) == 4
+
+
+def test_a_revision_of_more_rows_than_a_page_holds_is_read_over_several(edge: Edge) -> None:
+    edge.take()
+    edge.issuer.most = 2
+    edge.issuer.revoke_many(["bob", "carol", "dave", "erin", "frank"])
+    assert [edge.take(), edge.knowledge.since] == [None, (1, 2)]
+    with pytest.raises(FeedError, match="comes again"):
+        edge.take(edge.page(skip=0))
+    with pytest.raises(FeedError, match="is missing"):
+        edge.take(edge.page(skip=3))
+    assert [edge.take(), edge.knowledge.since] == [None, (1, 4)]
+    assert [edge.take(), edge.knowledge.since] == [FRESHNESS, (2, 0)]
+    assert _rows(edge) == 6
 
 
 @pytest.mark.parametrize(
@@ -97,7 +112,7 @@ def test_a_page_that_does_not_fit_is_one_clear_error_and_changes_nothing(
     edge.issuer.raise_panic()
     edge.take()
     before = edge.knowledge.since, edge.knowledge.panic, edge.knowledge.ring, edge.knowledge.keys, _rows(edge)
-    assert before[0] == 2
+    assert before[0] == (2, 0)
     with pytest.raises(FeedError, match=said):
         edge.take(edge.page(**changed))
     assert before == (
@@ -133,7 +148,7 @@ def test_a_window_that_became_another_is_loaded_anew_while_what_is_known_stays(
     memory = edge.knowledge.memory
     with pytest.raises(Outgrown):
         edge.take(edge.page(**changed))
-    assert (edge.knowledge.since, edge.knowledge.memory) == (0, memory)
+    assert (edge.knowledge.since, edge.knowledge.memory) == ((0, 0), memory)
     assert edge.take() == FRESHNESS
     assert edge.knowledge.memory is not memory
 
@@ -155,7 +170,7 @@ def test_a_load_whose_pages_are_of_two_keys_begins_again(edge: Edge) -> None:
     edge.issuer.add_key()
     with pytest.raises(Outgrown):
         edge.take()
-    assert edge.knowledge.since == 0
+    assert edge.knowledge.since == (0, 0)
     assert edge.take() is None
     assert edge.take() == FRESHNESS
 

@@ -40,8 +40,13 @@ def _changes(url: str) -> list[Change]:
     return [Change(*row) for row in rows]
 
 
+def _age(url: str, seconds: int) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE changes SET recorded = recorded - make_interval(secs => %s)", (seconds,))
+
+
 @pytest.fixture
 def engine(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 1.0)
     with closing(PostgreSQLStore(url)) as store:
-        yield Engine(store, lambda: _changes(url), lambda: _locked(url))
+        yield Engine(store, lambda: _changes(url), lambda: _locked(url), lambda seconds: _age(url, seconds))

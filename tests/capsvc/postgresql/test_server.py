@@ -67,6 +67,7 @@ def test_who_mints_or_verifies_does_not_believe_a_server_that_cannot_commit(
             lambda: store.issue_salt("alice", "default", None, NOW),
             lambda: store.read("alice", ("default",)),
             lambda: store.keys(),
+            lambda: store.changes(0, 10),
         ):
             with pytest.raises(StoreUnavailable):
                 look()
