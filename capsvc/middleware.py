@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capsvc.errors import StoreBusy
-from capsvc.http.bodies import read_raw
-from capsvc.http.body_fact import BODY_BYTES, declared_length, demand_body_alone
+from capsvc.http.body_fact import BODY_BYTES, declared_length, demand_body_alone, read_raw
 from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
 from capsvc.node import Node, Presentation, Ring, Verdict
-from capsvc.replay import ReplayGuard
 from caveats import CaveatUnmet, Request
+
+if TYPE_CHECKING:
+    from capsvc.replay import ReplayGuard
 
 VERDICT = "capsvc.verdict"
 """Where in the ASGI scope the application finds the :class:`capsvc.node.Verdict`."""
@@ -140,6 +140,8 @@ async def verify_patiently(
     min_revision: int = 0,
 ) -> Verdict:
     """Verify on a thread, which can wait for a store that is locked for the moment."""
+    from anyio import to_thread
+
     return await to_thread.run_sync(lambda: node.verify(presentation, request, audiences, min_revision=min_revision))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -22,8 +22,10 @@ from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
 from capsvc.node import Node, Ring, Verdict
-from capsvc.replay import ReplayGuard
 from caveats import CaveatUnmet
+
+if TYPE_CHECKING:
+    from capsvc.replay import ReplayGuard
 
 VERDICT = "capsvc.verdict"
 """Where in the environ the application finds the :class:`capsvc.node.Verdict`."""
