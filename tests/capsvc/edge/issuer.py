@@ -33,6 +33,8 @@ class Issuer:
         self.longest = LONGEST
         self.panic = ""
         self.most = 1000
+        self.signs = ""
+        """The key that signs pages; the one that signs macaroons where this is empty."""
         self.count = 0
         self._secrets: dict[str, tuple[str, bytes]] = {}
         self._salts: dict[tuple[str, str], bytes] = {}
@@ -119,7 +121,7 @@ class Issuer:
 
     def page(self, since: int, skip: int = 0, key_id: str | None = None) -> Page:
         """Tell what changed after a revision, at most so many rows, cut where a revision ends if that can be."""
-        key_id = key_id or self.ring.signing().key_id
+        key_id = key_id or self.signs or self.ring.signing().key_id
         found = [each for each in self.changes if each[0] > since][skip:]
         to = self.revision
         if len(found) > self.most:
