@@ -48,7 +48,7 @@ class Source(Protocol):
 class _Held:
     """What verifications read: one state of knowledge, and until when it permits, which alone changes afterwards."""
 
-    __slots__ = ("_digests", "_named", "keys", "memory", "panic", "revision", "ring", "unchanged", "until")
+    __slots__ = ("_digests", "_named", "_readings", "keys", "memory", "panic", "revision", "ring", "unchanged", "until")
 
     def __init__(self, knowledge: Knowledge, memory: Memory, digests: Digests, until: float) -> None:
         self.memory = memory
@@ -61,23 +61,33 @@ class _Held:
         self.until = until
         self._digests = digests
         self._named: Memo[tuple[str, tuple[str, ...]], tuple[bytes, ...]] = Memo(_NAMED)
-        self.unchanged = self._reading(Salts({}, self.panic, time_text(memory.begins + memory.longest)))
+        self._readings: Memo[tuple[str, tuple[str, ...]], Reading] = Memo(_NAMED)
+        self.unchanged = self._reading({}, None)
 
-    def _reading(self, salts: Salts) -> Reading:
-        return Reading(salts, self.revision, self.ring)
+    def _reading(self, rows: dict[str, bytes | None], digest: Callable[[str, bytes], bytes] | None) -> Reading:
+        horizon = time_text(self.memory.begins + self.memory.longest)
+        return Reading(Salts(rows, self.panic, horizon, digest), self.revision, self.ring)
 
     def read(self, user: str, names: tuple[str, ...]) -> Reading:
-        """Look up some names of a user."""
-        digests = self._named.get((user, names))
+        """Look up some names of a user, and remember their digests, and what is found as long as this state is held.
+
+        The memory may run ahead of the rest, so that a row can be there that was not a moment ago.
+        """
+        asked = user, names
+        digests = self._named.get(asked)
         if digests is None:
             digests = tuple([self._digests.name(user, name) for name in names])
-            self._named.remember((user, names), digests)
+            self._named.remember(asked, digests)
         memory = self.memory
         if memory.rows.keys().isdisjoint(digests):
             return self.unchanged
-        rows = {name: memory.salt(digest) for name, digest in zip(names, digests, strict=True) if digest in memory.rows}
-        horizon = self.unchanged.salts.horizon
-        return self._reading(Salts(rows, self.panic, horizon, partial(self._digests.salt, user)))
+        found = self._readings.get(asked)
+        if found is None:
+            here = zip(names, digests, strict=True)
+            rows = {name: memory.salt(digest) for name, digest in here if digest in memory.rows}
+            found = self._reading(rows, partial(self._digests.salt, user))
+            self._readings.remember(asked, found)
+        return found
 
 
 class Follower:
@@ -177,7 +187,8 @@ class Follower:
         with self._turn:
             self._begun += 1
         began, (since, skip) = self._boot(), self._knowledge.since
-        text = self._source.ask(self._exported.audience, since, skip, self._every)
+        # Before anything is known there is no change to wait for: an issuer of whom nothing was revoked waits else.
+        text = self._source.ask(self._exported.audience, since, skip, self._every if self._held else 0)
         page = Page.read(text, self._publics, skip)
         came = self._boot()
         try:

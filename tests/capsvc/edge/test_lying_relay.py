@@ -59,11 +59,24 @@ class Edge:
     def await_status(self, token: str, status: int) -> None:
         until(lambda: self.ask(token) == status)
 
+    def demand_refused(self, token: str, acknowledged: float, status: int, freshness: float = FRESHNESS) -> None:
+        """Ask until it is refused so; what is asked later than the freshness after what took it back is not let in."""
 
-def start(directory: Path, issuer: Issuer, feed: str, opened: ExitStack) -> tuple[int, Path]:
+        def is_refused() -> bool:
+            asked = time.time()
+            answered = self.ask(token)
+            assert answered != 200 or asked <= acknowledged + freshness
+            return answered == status
+
+        until(is_refused)
+
+
+def start(
+    directory: Path, issuer: Issuer, feed: str, opened: ExitStack, freshness: float = FRESHNESS
+) -> tuple[int, Path]:
     """Start the resource server of the page, with nothing but a key file and an address."""
     code = example()
-    for written, here in (("http://127.0.0.1:8000", feed), ('"billing")', f'"billing", freshness={FRESHNESS})')):
+    for written, here in (("http://127.0.0.1:8000", feed), ('"billing")', f'"billing", freshness={freshness})')):
         assert code.count(written) == 1
         code = code.replace(written, here)
     (directory / "billing.py").write_text(code, "utf-8")
@@ -125,20 +138,8 @@ def test_a_revocation_is_seen_within_the_freshness(edge: Edge) -> None:
     ):
         assert edge.ask(one) == 200
         take_back()
-        _demand_refused(edge, one, time.time(), 401)
+        edge.demand_refused(one, time.time(), 401)
     edge.await_status(edge.issuer.log_in("bob"), 200)
-
-
-def _demand_refused(edge: Edge, token: str, acknowledged: float, status: int) -> None:
-    """Ask until it is refused so; what is asked more than the freshness after the acknowledgement is not permitted."""
-
-    def is_refused() -> bool:
-        asked = time.time()
-        answered = edge.ask(token)
-        assert answered != 200 or asked <= acknowledged + FRESHNESS
-        return answered == status
-
-    until(is_refused)
 
 
 # A relay that lies
@@ -257,7 +258,7 @@ def test_a_relay_that_lies_permits_nothing_and_is_named_and_an_honest_one_heals(
         acknowledged = time.time()
         edge.issuer.revoke(f"user of {name}")
         if edge.ask(taken_back) != 401:  # a page may have been on its way
-            _demand_refused(edge, taken_back, acknowledged, 503)
+            edge.demand_refused(taken_back, acknowledged, 503)
             edge.await_status(kept, 503)
             until(lambda: said in edge.log.read_text()[told:])
             assert "following interrupted" in edge.log.read_text()[told:]
@@ -292,7 +293,7 @@ def test_a_key_file_whose_key_was_retired_opens_nothing_and_says_to_export_again
         edge.await_status(token, 200)
         issuer.add_key()
         issuer.retire("k1")
-        _demand_refused(edge, token, time.time(), 503)
+        edge.demand_refused(token, time.time(), 503)
         until(lambda: "export the keys again" in log.read_text())
 
 

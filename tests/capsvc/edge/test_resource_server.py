@@ -74,7 +74,7 @@ def test_an_address_that_is_none_is_named_at_the_start_and_not_repeated(
 
 def test_a_key_file_for_another_audience_is_refused_at_the_start(tmp_path: Path, issuer: Issuer, relay: Played) -> None:
     issuer.exported().write(tmp_path / "billing.key")
-    with pytest.raises(SettingsError, match="for billing, and not for mail: .*keys export --audience mail"):
+    with pytest.raises(SettingsError, match=r"for billing, and not for mail: .*keys export --audience mail"):
         follow(tmp_path / "billing.key", relay.url, "mail")
     assert relay.asked == 0
 
