@@ -62,9 +62,10 @@ class Feeds:
         if audience not in self._feed.audiences:
             detail = "There is a feed for the audiences in the setting exported_audiences, and for no other."
             raise HTTPProblem(Problem(404, "no-feed", "There is no feed for this audience", detail))
-        moved_at = 0.0
         if float(wait) and not skip:
             moved_at = await self._polls.wait(since, float(wait), request.receive)
+        else:
+            moved_at = self._polls.look()
         page = await self._pages.get((audience, since, skip), moved_at)
         return Response(page.text, 200, _HEADERS, "application/json")
 

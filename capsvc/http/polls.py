@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from time import monotonic
+from typing import NamedTuple
 
 import anyio
 from starlette.types import Receive
@@ -15,6 +17,11 @@ from capsvc.stores import Column
 LOOK_SECONDS = 0.05
 
 
+class _Seen(NamedTuple):
+    revision: int
+    ring: int
+
+
 class Polls:
     """Lets requests wait, ``most`` of them at once."""
 
@@ -23,20 +30,33 @@ class Polls:
         self._most = most
         self._waiting = 0
         self._is_over = False
-        self._seen = (0, 0)
+        self._seen: _Seen | None = None
         self._moved_at = 0.0
         self._moved: anyio.Event | None = None
         self._looking: asyncio.Task[None] | None = None
 
+    def look(self) -> float:
+        """Look at the column; return since when there is something to tell, on the monotonic clock.
+
+        Whoever was acknowledged something before this was called finds it told by what is made after that moment.
+        While the store cannot say, nothing moves: who makes a page is told so.
+        """
+        with suppress(StoreUnavailable):
+            reading = self._column.read("", (), patient=False)
+            if self._seen != (seen := _Seen(reading.revision, reading.ring)):
+                self._seen = seen
+                self._move()
+        return self._moved_at
+
     async def wait(self, since: int, seconds: float, receive: Receive) -> float:
         """Wait until there is a revision after one, the key ring changes, or so many seconds are over.
 
-        Also until whoever asked is gone, or the service ends. Return since when there is something to tell, on
-        the monotonic clock. Raises a 503 where too many wait.
+        Also until whoever asked is gone, or the service ends. Return what :meth:`look` does. Raises a 503 where too
+        many wait.
         """
-        if self._seen != (seen := self._look()):
-            self._move(seen)
-        if seen[0] > since or self._is_over:
+        self.look()
+        before = self._seen
+        if self._is_over or (before is not None and before.revision > since):
             return self._moved_at
         if self._waiting >= self._most:
             detail = "Ask without wait, or again in a moment."
@@ -46,7 +66,7 @@ class Polls:
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._keep_looking())
             with anyio.move_on_after(seconds):
-                await self._moved_after(since, seen[1], receive)
+                await self._moved_after(since, before, receive)
         finally:
             self._waiting -= 1
         return self._moved_at
@@ -54,9 +74,9 @@ class Polls:
     def end(self) -> None:
         """Let all go who wait, and nobody wait any more: the service ends."""
         self._is_over = True
-        self._move(self._seen)
+        self._move()
 
-    async def _moved_after(self, since: int, ring: int, receive: Receive) -> None:
+    async def _moved_after(self, since: int, before: _Seen | None, receive: Receive) -> None:
         async def until_gone() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
@@ -64,28 +84,22 @@ class Polls:
 
         async with anyio.create_task_group() as beside:
             beside.start_soon(until_gone)
-            while self._seen[0] <= since and self._seen[1] == ring and not self._is_over:
+            while not self._is_over:
                 self._moved = self._moved or anyio.Event()
                 await self._moved.wait()
+                seen, before = self._seen, before or self._seen
+                if seen is not None and before is not None and (seen.revision > since or seen.ring != before.ring):
+                    break
             beside.cancel_scope.cancel()
 
     async def _keep_looking(self) -> None:
         """Look for as long as anybody waits."""
         while self._waiting:
             await anyio.sleep(LOOK_SECONDS)
-            if (seen := self._look()) != self._seen:
-                self._move(seen)
+            self.look()
 
-    def _look(self) -> tuple[int, int]:
-        """Return the revision and the ring's count; what was seen before while the store cannot say."""
-        try:
-            reading = self._column.read("", (), patient=False)
-        except StoreUnavailable:
-            return self._seen
-        return reading.revision, reading.ring
-
-    def _move(self, seen: tuple[int, int]) -> None:
-        self._seen, self._moved_at = seen, monotonic()
+    def _move(self) -> None:
+        self._moved_at = monotonic()
         if self._moved is not None:
             self._moved.set()
             self._moved = None

@@ -14,6 +14,7 @@ wrong_passwords = 1000
 wrong_passwords_by_user = 1000
 wrong_passwords_by_network = 1000
 leak_reports = 1000
+exported_audiences = ["ledger"]
 [vocabulary]
 amount = "number"
 team = "text"
@@ -22,7 +23,7 @@ team = "text"
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """The shared service. It knows the attributes ``amount`` and ``team``, and has no audience."""
+    """The shared service. It knows the attributes ``amount`` and ``team``, has no audience, and exports ``ledger``."""
     home = make_home(tmp_path_factory.mktemp("shared") / "home", SETTINGS)
     with serving(home) as running:
         yield running

@@ -77,7 +77,7 @@ def _operations(contract: Any) -> dict[tuple[str, str], Any]:
 
 
 def test_every_route_is_in_the_contract_and_the_other_way_round(contract: Any, routes: set[tuple[str, str]]) -> None:
-    assert len(routes) == 16
+    assert len(routes) == 17
     assert set(_operations(contract)) == routes
 
 
@@ -143,6 +143,8 @@ def _real_answers(service: Serving) -> Iterator[tuple[str, str, Any]]:
     yield "post", "/v1/revoke", send("/v1/revoke", data={})
     for token in (service.log_in(user), "garbage"):
         yield "post", "/v1/leaks", send("/v1/leaks", json={"token": token})
+    for asked in ({"audience": "ledger"}, {"audience": "billing"}, {"audience": "ledger", "since": 10**15 - 1}, {}):
+        yield "get", "/v1/changes", ask("/v1/changes", params=asked)
     yield "get", "/v1/auth", ask("/v1/auth", headers=bearer(own))
     yield "get", "/v1/auth", ask("/v1/auth", headers=bearer(append(own, b"method = GET")))
     yield "get", "/v1/capability", ask("/v1/capability", headers=bearer(own))

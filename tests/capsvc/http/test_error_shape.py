@@ -22,6 +22,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("post", "/v1/introspect"): (VERIFY, None),  # their forms are in test_introspection.py
     ("post", "/v1/revoke"): (None, None),
     ("post", "/v1/leaks"): (None, {"token": "x"}),
+    ("get", "/v1/changes"): (None, None),
     ("get", "/v1/auth"): (None, None),
     ("get", "/v1/capability"): (None, None),
     ("get", "/v1/salts"): (None, None),
@@ -33,7 +34,7 @@ OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
     ("get", "/v1/users/{user}"): (ADMIN, None),
     ("patch", "/v1/users/{user}"): (ADMIN, {"disabled": False}),
 }
-OPEN = {("post", "/v1/tokens"), ("post", "/v1/revoke"), ("post", "/v1/leaks")}
+OPEN = {("post", "/v1/tokens"), ("post", "/v1/revoke"), ("post", "/v1/leaks"), ("get", "/v1/changes")}
 GUARDED = [each for each in OPERATIONS if each not in OPEN]
 WITH_BODY = [each for each, (_, body) in OPERATIONS.items() if body is not None]
 Operation = tuple[str, str]
