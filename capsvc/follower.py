@@ -52,12 +52,8 @@ class _Held:
 
     def __init__(self, knowledge: Knowledge, memory: Memory, digests: Digests, until: float) -> None:
         self.memory = memory
-        self.revision, self.ring, self.panic, self.keys = (
-            memory.revision,
-            knowledge.ring,
-            knowledge.panic,
-            knowledge.keys,
-        )
+        self.revision, self.ring = memory.revision, knowledge.ring
+        self.panic, self.keys = knowledge.panic, knowledge.keys
         self.until = until
         self._digests = digests
         self._named: Memo[tuple[str, tuple[str, ...]], tuple[bytes, ...]] = Memo(_NAMED)
@@ -83,8 +79,7 @@ class _Held:
             return self.unchanged
         found = self._readings.get(asked)
         if found is None:
-            here = zip(names, digests, strict=True)
-            rows = {name: memory.salt(digest) for name, digest in here if digest in memory.rows}
+            rows = memory.look(names, digests)
             digest = lru_cache(_SALTS)(partial(self._digests.salt, user))  # a token comes more than once
             found = self._reading(rows, digest)
             self._readings.remember(asked, found)
@@ -134,8 +129,7 @@ class Follower:
         return held.read(user, tuple(names))
 
     def catch_up(self, revision: int, *, patient: bool = True) -> None:
-        held = self._held
-        if held is not None and held.revision >= revision:
+        if self._knows(revision):
             return
         if not patient:
             raise StoreBusy(f"this node has not seen revision {revision} yet: it has to ask the feed")
@@ -144,7 +138,9 @@ class Follower:
             wanted = self._begun + 1
             self._woken = True
             self._turn.notify_all()
-            self._turn.wait_for(lambda: self._ended >= wanted or self._closing, _PATIENCE_SECONDS)
+            self._turn.wait_for(
+                lambda: self._ended >= wanted or self._closing or self._knows(revision), _PATIENCE_SECONDS
+            )
 
     def longest(self, lifetime: int) -> int:
         return self._longest
@@ -165,6 +161,10 @@ class Follower:
         if self._thread.is_alive():
             self._thread.join()
         self._held = None
+
+    def _knows(self, revision: int) -> bool:
+        held = self._held
+        return held is not None and held.revision >= revision
 
     def _stale(self) -> StoreUnavailable:
         return StoreUnavailable(

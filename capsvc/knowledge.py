@@ -14,6 +14,8 @@ A page is believed as a whole or not at all, and who brings it can do no more th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from capsvc.changes import Page, Row
 from capsvc.errors import FeedError
 
@@ -54,9 +56,10 @@ class Memory:
         hour = row.hour.to_bytes(_HOUR_BYTES, "big")
         self.rows[row.name] = hour + row.salt if row.salt else self._hours.setdefault(hour, hour)
 
-    def salt(self, name: bytes) -> bytes | None:
-        """Return the digest of the salt of a name that is here; None where it was revoked."""
-        return self.rows[name][_HOUR_BYTES:] or None
+    def look(self, names: Sequence[str], digests: Sequence[bytes]) -> dict[str, bytes | None]:
+        """Return of some names, each with its digest, those that are here: the digest of the salt, None if revoked."""
+        rows = zip(names, map(self.rows.get, digests), strict=True)
+        return {name: row[_HOUR_BYTES:] or None for name, row in rows if row is not None}
 
     def forget(self) -> None:
         """Drop the rows of what changed before ``begins``, which somebody has moved on."""
