@@ -80,7 +80,11 @@ class SQLStore(ABC):
 
     @abstractmethod
     def _certain(self, patient: bool = True) -> AbstractContextManager[Transaction]:
-        """Give one that reads one state, and ends well only if it saw all that was acknowledged before it began."""
+        """Give one that only reads, and ends well only if it saw all that was acknowledged before it began."""
+
+    @abstractmethod
+    def _consistent(self) -> AbstractContextManager[Transaction]:
+        """Give one as :meth:`_certain` does, in which every look sees the same state."""
 
     @abstractmethod
     def _writing(self) -> AbstractContextManager[Transaction]:
@@ -237,7 +241,7 @@ class SQLStore(ABC):
     @repeated
     def changes(self, since: int, most: int, skip: int = 0) -> Changes:
         seen = self.onward.seen
-        with self._certain() as transaction:
+        with self._consistent() as transaction:
             found, past = self._history.changes(transaction, since, most, skip)
         self.onward.demand(found.head, seen)
         self._history.past = past

@@ -91,7 +91,10 @@ class SQLiteStore(SQLStore):
         return self._connections.reading(patient)
 
     def _certain(self, patient: bool = True) -> AbstractContextManager[Transaction]:
-        return self._connections.snapshot(patient)
+        return self._connections.reading(patient)
+
+    def _consistent(self) -> AbstractContextManager[Transaction]:
+        return self._connections.snapshot(patient=True)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -63,6 +63,9 @@ class PostgreSQLStore(SQLStore):
             yield transaction
             transaction.beat()
 
+    def _consistent(self) -> AbstractContextManager[Transaction]:
+        return self._certain()
+
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
         seen = self.onward.seen

@@ -82,12 +82,16 @@ class Cluster:
     @contextmanager
     def waiting_for_nobody(self) -> Iterator[None]:
         """Have commits wait for a standby that is not there."""
-        for name in ("nobody", ""):
-            self.configure(synchronous_standby_names=name)
-            self.reload()
-            wait_until(lambda name=name: self.ask("SHOW synchronous_standby_names") == [(name,)])
-            if name:
-                yield
+        try:
+            self._wait_for("nobody")
+            yield
+        finally:  # else a test that fails hangs
+            self._wait_for("")
+
+    def _wait_for(self, standby: str) -> None:
+        self.configure(synchronous_standby_names=standby)
+        self.reload()
+        wait_until(lambda: self.ask("SHOW synchronous_standby_names") == [(standby,)])
 
     @property
     def url(self) -> str:
