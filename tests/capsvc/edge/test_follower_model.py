@@ -165,7 +165,12 @@ class Machine(RuleBasedStateMachine):
         self._round(issuer.tell(*self._since()))
 
     @rule()
-    def invent_that_nothing_changed_for_as_long_as_it_takes(self) -> None:
+    def invent_that_nothing_changed(self) -> None:
+        self.log_in("alice", False)
+        self.put_our_clock_right()
+        self.pass_on()
+        self.verify()
+        self.revoke("alice")
         for _ in range(4):
             self.go_on(2.0)
             since, skip = self._since()
@@ -215,4 +220,4 @@ class Machine(RuleBasedStateMachine):
 def test_no_sequence_of_pages_has_anything_accepted_that_was_taken_back_before_the_freshness() -> None:
     SEEN.clear()
     run_state_machine_as_test(Machine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))
-    assert min(SEEN[each] for each in ("accepted", "refused", "cannot say", "believed", "not believed")) > 10, SEEN
+    assert min(SEEN[each] for each in ("accepted", "refused", "cannot say", "believed", "not believed")) > 5, SEEN
