@@ -11,6 +11,7 @@ from anyio import to_thread
 from capsvc.acts import API, Act, Presented
 from capsvc.counters import ACCEPTED, REFUSED
 from capsvc.errors import CredentialsRefused, Refused
+from capsvc.keyring import KeyRing
 from capsvc.node import Node
 from capsvc.passwords import HashingSlots, Passwords
 from capsvc.rates import Rates
@@ -65,7 +66,7 @@ class Authority:
 
     def __init__(
         self,
-        node: Node,
+        node: Node[KeyRing],
         store: Store,
         passwords: Passwords,
         slots: HashingSlots,

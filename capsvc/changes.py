@@ -23,6 +23,7 @@ DIGEST_BYTES = 16
 PAGE_CHARACTERS = 1_000_000
 """So many a page has at most, and no more is read of one."""
 
+_HOURS = 2**31
 _DOMAIN = b"capsvc changes 1\n"
 _FIELDS = {
     "version": int, "issuer": str, "audience": str, "since": int, "to": int, "head": int, "stamp": int, "begins": int,
@@ -156,6 +157,11 @@ class Page:
 
 def _row(name: str, salt: str | None, hour: int) -> Row:
     digests = [decode_base64(each) for each in (name, salt) if each is not None]
-    if type(hour) is not int or name is None or any(len(each) != DIGEST_BYTES for each in digests):
+    if (
+        type(hour) is not int
+        or not 0 <= hour < _HOURS
+        or name is None
+        or any(len(each) != DIGEST_BYTES for each in digests)
+    ):
         raise ValueError
     return Row(digests[0], digests[1] if len(digests) > 1 else None, hour)

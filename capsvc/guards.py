@@ -20,7 +20,7 @@ from capsvc.http.facts import Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import HTTPProblem, bad_request, problem_of
 from capsvc.middleware import VERDICT, verify
-from capsvc.node import Node, Verdict
+from capsvc.node import Node, Ring, Verdict
 from capsvc.replay import ReplayGuard
 from caveats import BUILTIN, CaveatUnmet
 from caveats.path import Path
@@ -40,7 +40,9 @@ class CapabilityBackend(AuthenticationBackend):
     capability that is narrowed to facts that no connection tells, such as actions and resources.
     """
 
-    def __init__(self, node: Node, audiences: Sequence[str | None] = (None,), body_bytes: int = BODY_BYTES) -> None:
+    def __init__(
+        self, node: Node[Ring], audiences: Sequence[str | None] = (None,), body_bytes: int = BODY_BYTES
+    ) -> None:
         self._node = node
         self._audiences = tuple(audiences)
         self._body_bytes = body_bytes

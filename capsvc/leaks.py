@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from capsvc.keyring import KeyRing
 from capsvc.names import CONSOLE_SALT_NAME
 from capsvc.node import Node
 from capsvc.stores import DEFAULT_SALT_NAME, HOLDER_NAMES, Store
@@ -48,7 +49,7 @@ class TakenBack:
 class Leaks:
     """Takes back what is reported."""
 
-    def __init__(self, node: Node, store: Store) -> None:
+    def __init__(self, node: Node[KeyRing], store: Store) -> None:
         self._node = node
         self._store = store
 

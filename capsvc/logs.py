@@ -6,20 +6,22 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any, cast
-
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, cast
 
 from capsvc.request_id import request_id
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, FilteringBoundLogger
 
 _CHAIN = 8
 
 
 def logger() -> FilteringBoundLogger:
     """Make the service's logger. What it says within a request carries that request's id."""
+    import structlog  # which takes longer to load than the rest of a resource server
+
     return cast(
-        FilteringBoundLogger,
+        "FilteringBoundLogger",
         structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr),
             processors=[

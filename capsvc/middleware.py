@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capsvc.errors import StoreBusy
-from capsvc.http.bodies import read_raw
-from capsvc.http.body_fact import BODY_BYTES, declared_length, demand_body_alone
+from capsvc.http.body_fact import BODY_BYTES, declared_length, demand_body_alone, read_raw
 from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
-from capsvc.node import Node, Presentation, Verdict
-from capsvc.replay import ReplayGuard
+from capsvc.node import Node, Presentation, Ring, Verdict
 from caveats import CaveatUnmet, Request
+
+if TYPE_CHECKING:
+    from capsvc.replay import ReplayGuard
 
 VERDICT = "capsvc.verdict"
 """Where in the ASGI scope the application finds the :class:`capsvc.node.Verdict`."""
@@ -37,7 +37,7 @@ class CapabilityMiddleware:
     def __init__(
         self,
         app: ASGIApp,
-        node: Node,
+        node: Node[Ring],
         audiences: Sequence[str | None] = (None,),
         facts: Facts | None = None,
         body_bytes: int = BODY_BYTES,
@@ -119,7 +119,11 @@ class CapabilityMiddleware:
 
 
 async def verify(
-    node: Node, presentation: Presentation, request: Request, audiences: Sequence[str | None], min_revision: int = 0
+    node: Node[Ring],
+    presentation: Presentation,
+    request: Request,
+    audiences: Sequence[str | None],
+    min_revision: int = 0,
 ) -> Verdict:
     """Verify without ever blocking the event loop: at once, or on a thread where the store is locked."""
     try:
@@ -129,9 +133,15 @@ async def verify(
 
 
 async def verify_patiently(
-    node: Node, presentation: Presentation, request: Request, audiences: Sequence[str | None], min_revision: int = 0
+    node: Node[Ring],
+    presentation: Presentation,
+    request: Request,
+    audiences: Sequence[str | None],
+    min_revision: int = 0,
 ) -> Verdict:
     """Verify on a thread, which can wait for a store that is locked for the moment."""
+    from anyio import to_thread
+
     return await to_thread.run_sync(lambda: node.verify(presentation, request, audiences, min_revision=min_revision))
 
 

@@ -11,14 +11,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from capsvc.counters import VERIFYING_NS, Counters, count_span
 from capsvc.errors import NotSeenYet
-from capsvc.keyring import KeyRing
 from capsvc.outcomes import ACCEPTED, Counted, count_refusal
 from capsvc.settings import Settings
-from capsvc.shares import ShareFile
 from capsvc.stores import Column
 from caveats import (
     Capability,
@@ -59,6 +57,27 @@ _QUICK_NS = VERIFYING_NS[0]
 _new = tuple.__new__  # past the argument handling of NamedTuple, half of its cost: there is one a request
 
 
+class Ring(Protocol):
+    """What a node asks of a key ring: the count of changes that it stood at, and the root key of a name."""
+
+    @property
+    def count(self) -> int:
+        """How often the ring had changed."""
+
+    def root_key(self, name: KeyName) -> bytes | None:
+        """Return the root key of a name; None for one that is unknown or retired."""
+
+
+R_co = TypeVar("R_co", bound=Ring, covariant=True)
+
+
+class Keys(Protocol[R_co]):
+    """Where a node's keys are kept: what makes a ring of them, as the column says that it stands now."""
+
+    def ring(self, column: Column, *, patient: bool = True) -> R_co:
+        """Put the ring together. Raises SettingsError, StoreUnavailable, and StoreBusy at once unless ``patient``."""
+
+
 class _RingChanged(Exception):
     """The column was read beside another key ring than the chain was proven with."""
 
@@ -67,13 +86,13 @@ class _UnknownKey(Exception):
     """The ring has no such key, or none yet."""
 
 
-class Node:
+class Node(Generic[R_co]):
     """Verifies presentations with the current key ring, salts and clock."""
 
     def __init__(
         self,
-        store: Column,
-        shares: ShareFile,
+        column: Column,
+        keys: Keys[R_co],
         settings: Settings,
         clock: Callable[[], float] = time.time,
         counters: Counters | None = None,
@@ -83,11 +102,11 @@ class Node:
         self.counters = counters or Counters()
         self._ended, self._took = self.counters.outcomes, self.counters.verifying
         self.outcomes = Counted(self._ended)
-        self._store = store
-        self._shares = shares
+        self._store = column
+        self._keys = keys
         self._clock = clock
         self._limits = settings.limits
-        self._longest = timedelta(seconds=store.longest(settings.max_lifetime)) + settings.skew
+        self._longest = timedelta(seconds=column.longest(settings.max_lifetime)) + settings.skew
         self._loading = threading.Lock()
         self._verifying = self._load()
         self._second = (-1, "")
@@ -102,8 +121,8 @@ class Node:
             self._second = (clock, text)
         return text
 
-    def ring(self) -> KeyRing:
-        """The key ring as the store has it now. Raises StoreUnavailable or SettingsError."""
+    def ring(self) -> R_co:
+        """The key ring as the column has it now. Raises StoreUnavailable or SettingsError."""
         return self._current(self._store.read("", ()).ring).ring
 
     def request(self, /, **facts: object) -> Request:
@@ -184,21 +203,21 @@ class Node:
             raise InvalidMacaroon()
         return audience
 
-    def _current(self, count: int, patient: bool = True) -> _Verifying:
+    def _current(self, count: int, patient: bool = True) -> _Verifying[R_co]:
         with self._loading:
             if self._verifying.ring.count != count:
                 self._verifying = self._load(patient)
             return self._verifying
 
-    def _load(self, patient: bool = True) -> _Verifying:
-        ring = KeyRing.load(self._store, self._shares, patient=patient)
+    def _load(self, patient: bool = True) -> _Verifying[R_co]:
+        ring = self._keys.ring(self._store, patient=patient)
         return _Verifying(ring, self._longest, self._limits, self.counters.proofs)
 
 
-class _Verifying:
+class _Verifying(Generic[R_co]):
     """A key ring with a verifier for each audience, whose memories of proven chains go with the ring."""
 
-    def __init__(self, ring: KeyRing, longest: timedelta, limits: Limits, proofs: Tally) -> None:
+    def __init__(self, ring: R_co, longest: timedelta, limits: Limits, proofs: Tally) -> None:
         self.ring = ring
         self.verifiers = _Verifiers(_RootKeys(ring), longest, limits, proofs)
 
@@ -223,7 +242,7 @@ class _RootKeys(dict[KeyName, bytes]):
     A verifier asks for its key each time, and a dict finds it without a call into Python.
     """
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: Ring) -> None:
         super().__init__()
         self._ring = ring
 

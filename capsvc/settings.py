@@ -6,7 +6,6 @@ Everything is checked at start, and what is wrong is named.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from ipaddress import ip_network
@@ -175,6 +174,8 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

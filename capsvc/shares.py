@@ -11,11 +11,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capsvc.disk import write_private
 from capsvc.errors import SettingsError
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
+
+if TYPE_CHECKING:
+    from capsvc.keyring import KeyRing
+    from capsvc.stores import Column
 
 SHARE_BYTES = 32
 _PATIENCE_SECONDS = 5.0
@@ -30,6 +35,12 @@ class ShareFile:
     def read(self) -> dict[str, bytes]:
         """Read the shares. Raises SettingsError, which says what to do, for whatever is wrong."""
         return self._read()[0]
+
+    def ring(self, column: Column, *, patient: bool = True) -> KeyRing:
+        """Put the ring of a node together, as :meth:`capsvc.keyring.KeyRing.load` does."""
+        from capsvc.keyring import KeyRing
+
+        return KeyRing.load(column, self, patient=patient)
 
     @property
     def expects_high_water(self) -> bool:

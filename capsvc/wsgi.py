@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -21,9 +21,11 @@ from capsvc.http.body_fact import BODY_BYTES, demand_body_alone, demand_length, 
 from capsvc.http.facts import Headers, Proxies, connection_facts, read_headers
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import bad_request, problem_of
-from capsvc.node import Node, Verdict
-from capsvc.replay import ReplayGuard
+from capsvc.node import Node, Ring, Verdict
 from caveats import CaveatUnmet
+
+if TYPE_CHECKING:
+    from capsvc.replay import ReplayGuard
 
 VERDICT = "capsvc.verdict"
 """Where in the environ the application finds the :class:`capsvc.node.Verdict`."""
@@ -42,7 +44,7 @@ class CapabilityWSGI:
     def __init__(
         self,
         app: WSGIApplication,
-        node: Node,
+        node: Node[Ring],
         audiences: Sequence[str | None] = (None,),
         facts: Facts | None = None,
         body_bytes: int = BODY_BYTES,

@@ -7,7 +7,7 @@ decided here, once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, repeat
 from typing import Any, NamedTuple
@@ -39,12 +39,28 @@ class Salts:
     where it was revoked. ``panic`` is the instant before which no window may begin, as text, or empty.
     Where only what changed lately is at hand, ``horizon`` is the earliest expiry for which that is enough:
     of what expires then or later, a row that is not there has not changed since it was minted, authority's
-    own among them. Empty where every row is there.
+    own among them. Empty where every row is there. Who must not know salts holds digests in their place:
+    ``digest`` makes the one of a name's salt, and stands here where ``rows`` are such.
     """
 
     rows: Mapping[str, bytes | None]
     panic: str = ""
     horizon: str = ""
+    digest: Callable[[str, bytes], bytes] | None = None
+
+    def of(self, said: Iterable[tuple[str, bytes]]) -> Salts:
+        """Put salts in the place of digests: of the names and salts that a macaroon says, those whose digest is here.
+
+        In any other digest's place stands None, with which nothing agrees either.
+        """
+        if self.digest is None:
+            return self
+        rows: dict[str, bytes | None] = dict.fromkeys(self.rows)
+        for name, salt in said:
+            row = self.rows.get(name)
+            if row is not None and self.digest(name, salt) == row:
+                rows[name] = salt
+        return Salts(rows, self.panic, self.horizon)
 
     def is_unchanged(self, name: str, minted_until: bytes) -> bool:
         """Whether a row that is not there cannot have changed since something of this expiry was minted."""

@@ -83,6 +83,8 @@ class Verifier:
         if at_least < begins:
             raise CaveatUnmet(not_yet(capability, at_least))
         column = salts(user, look_up)
+        if column.digest is not None:
+            column = column.of(((salt_name, salt), *(narrowing.salts if narrowing is not None else ())))
         rows = column.rows
         if nonce_name in rows or (rows.get(salt_name) != salt and not column.is_unchanged(salt_name, minted_until)):
             raise Revoked()

@@ -48,6 +48,10 @@ ORDER = [
     "display",
 ]
 HEAVY = ("starlette", "uvicorn", "msgspec", "nacl", "pymacaroons", "ipaddress")
+NOT_AT_THE_EDGE = (
+    "argon2", "jinja2", "sqlite_utils", "sqlite3", "uvicorn", "limits", "prometheus_client", "structlog", "httpx2",
+    "psycopg", "typer", "rich", "pymacaroons", "nacl", "anyio", "asyncio", "starlette.responses", "capsvc.keyring",
+)  # fmt: skip
 LONGEST_MODULE = 300
 NOT_A_NOUN = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}
 
@@ -143,6 +147,16 @@ def test_a_module_imports_only_those_before_it(name: str) -> None:
 
 def test_a_plain_import_loads_nothing_heavy() -> None:
     program = f"import sys; import caveats; import json; print(json.dumps([n for n in {HEAVY!r} if n in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert json.loads(done.stdout) == []
+
+
+def test_a_resource_server_loads_nothing_that_it_may_never_need() -> None:
+    """Nor the database, nor what the service alone stands on: it has 300 ms to its first verdict."""
+    program = (
+        "import sys, json; import capsvc.middleware, capsvc.resource_server, capsvc.wsgi;"
+        f" print(json.dumps([n for n in {NOT_AT_THE_EDGE!r} if n in sys.modules]))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert json.loads(done.stdout) == []
 

@@ -71,6 +71,12 @@ def test_the_wheel_in_an_empty_environment_serves_the_readmes_story(
     subprocess.run([python, "-W", "error", "-c", "import caveats"], check=True, cwd=tmp_path, timeout=60)
     refused = run(tmp_path / "var", "init", command=command)
     assert (refused.returncode, "pip install 'capsvc[service]'" in refused.stderr) == (1, True), refused.stderr
+    _link({*_asked_for(installed, {"edge"}, {})}, packages)
+    edge = (
+        "import capsvc.guards, capsvc.resource_server, capsvc.wsgi; from capsvc.http import problems as p;"
+        "p.problem_of(capsvc.errors.StoreUnavailable('its relay is silent')).response()"
+    )
+    subprocess.run([python, "-W", "error", "-c", edge], check=True, cwd=tmp_path, timeout=60)
     _link({*_asked_for(installed, {"service"}, {})}, packages)
     with Server(tmp_path / "var", command=command):
         run_page(ROOT / "README.md", tmp_path)

@@ -126,6 +126,8 @@ def keys(name: KeyName) -> bytes | None:
 
 
 def salts(user: str, names: tuple[str, ...]) -> Salts:
+    in_digests = Salts({"default": bytes(16)}, digest=lambda name, salt: name.encode() + salt)
+    assert_type(in_digests.of([("default", bytes(16))]), Salts)
     return Salts(dict.fromkeys(names), panic="2026-11-22T06:00:00Z")
 
 

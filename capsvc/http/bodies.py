@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from capsvc.http.body_fact import read_raw
 from capsvc.http.endpoint import Answer
 from capsvc.http.problems import HTTPProblem, Problem, bad_request
 
@@ -118,23 +119,6 @@ def _is_json(scope: Scope) -> bool:
             kind: str = value.decode("latin-1")
             return kind.partition(";")[0].strip().lower() == "application/json"
     return False
-
-
-async def read_raw(receive: Receive, limit: int) -> bytes:
-    """Read a whole body up to a limit. Raises a 400 or 413."""
-    chunks, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise bad_request("The body ended before it was whole.")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            detail = f"A body has at most {limit} bytes here."
-            raise HTTPProblem(Problem(413, "body-too-large", "The body is too large", detail))
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

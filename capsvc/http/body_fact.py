@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from starlette.types import Receive
+
 from capsvc.http.facts import Headers
 from capsvc.http.problems import HTTPProblem, Problem, bad_request
 from caveats import CaveatUnmet, Request
@@ -52,3 +54,20 @@ def demand_whole(body: bytes, length: int) -> bytes:
     if len(body) != length:
         raise bad_request("The body ended before it was whole.")
     return body
+
+
+async def read_raw(receive: Receive, limit: int) -> bytes:
+    """Read a whole body up to a limit. Raises a 400 or 413."""
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise bad_request("The body ended before it was whole.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            detail = f"A body has at most {limit} bytes here."
+            raise HTTPProblem(Problem(413, "body-too-large", "The body is too large", detail))
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from capsvc.http.bodies import read_raw
+from capsvc.http.body_fact import read_raw
 from capsvc.http.problems import HTTPProblem, Problem
 
 _KIND = "application/x-www-form-urlencoded"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from capsvc.errors import (
@@ -28,6 +27,9 @@ from capsvc.errors import (
 from capsvc.logs import logger
 from capsvc.request_id import request_id
 from caveats import CaveatUnmet, Expired, MacaroonError, Revoked
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 STATUS = "capsvc.status"
 """Where in the ASGI scope the status stands that was answered, for who counts."""
@@ -60,6 +62,8 @@ class Problem:
 
     def response(self) -> Response:
         """Make the response."""
+        from starlette.responses import Response  # which loads much, and a resource server may refuse nothing for long
+
         members = {"type": _TYPE + self.slug, "title": self.title, "status": self.status, "detail": self.detail}
         return Response(
             json.dumps({**members, **self.members}, ensure_ascii=False),

@@ -19,6 +19,7 @@ from capsvc.hasher import DistantHasher
 from capsvc.home import Home
 from capsvc.http.facts import Proxies, connection_facts
 from capsvc.http.polls import Polls
+from capsvc.keyring import KeyRing
 from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
@@ -39,7 +40,7 @@ class Service:
 
     settings: Settings
     store: Store
-    node: Node
+    node: Node[KeyRing]
     authority: Authority
     passwords: Passwords
     slots: HashingSlots

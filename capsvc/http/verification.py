@@ -16,7 +16,7 @@ from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.http.tokens import permitted
 from capsvc.middleware import verify_patiently
-from capsvc.node import Node, Presentation
+from capsvc.node import Node, Presentation, Ring
 from caveats import Capability, CaveatUnmet, Expired, MacaroonError, Request, Revoked
 
 _NEVER_FROM_CALLERS = frozenset({"time", "audience", "user", "nonce", "salt", "request"})
@@ -101,7 +101,7 @@ class Verification(Endpoint):
         return json_answer(_active(found.capability, found.revision))
 
 
-def _request(node: Node, told: dict[str, Any]) -> Request:
+def _request(node: Node[Ring], told: dict[str, Any]) -> Request:
     """Make the request of a question. Raises TypeError or ValueError for a fact that cannot be read.
 
     Plain ones can be, and are read only when a predicate asks: reading a method and a path costs 5 µs.

@@ -31,11 +31,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from capsvc.clocks import boot_time
 from capsvc.errors import CapsvcError, StoreBusy, StoreUnavailable
 from capsvc.logs import logger
 from capsvc.stores import ASKED, FROM_MEMORY, Reading, StoredKey
@@ -54,11 +54,6 @@ _LOAD_SECONDS = 300.0
 _BETWEEN_SECONDS = 0.02
 _SWEEP_SECONDS = 3600
 _READINGS = 4096
-
-boot_time: Callable[[], float] = (
-    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-)
-"""Seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
 
 
 class _Held:
