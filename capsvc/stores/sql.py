@@ -11,7 +11,7 @@ from secrets import token_bytes
 from typing import ParamSpec, TypeVar
 
 from capsvc.errors import CredentialsRefused, Refused, StoreBusy, UnknownUser
-from capsvc.stores import ASKED, DEFAULT_SALT_NAME, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
+from capsvc.stores import ASKED, DEFAULT_SALT_NAME, Assertion, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
 from capsvc.stores.column import (
     Transaction,
     as_salt_name,
@@ -31,6 +31,7 @@ from capsvc.stores.column import (
     write_salt,
 )
 from capsvc.stores.onward import Onward
+from capsvc.stores.subjects import demand_password, redeem
 from caveats import time_text
 from caveats.memo import Tally
 from caveats.opaque import SALT_BYTES
@@ -99,7 +100,7 @@ class SQLStore(ABC):
     def password(self, user: str) -> str | None:
         with self._reading() as transaction:
             row = transaction.execute("SELECT password FROM users WHERE name = ? AND NOT disabled", (user,)).fetchone()
-        return row[0] if row else None
+        return row[0] or None if row else None
 
     @repeated
     def issue_salt(self, user: str, name: str, password: str | None, now: str) -> IssuedSalt:
@@ -141,6 +142,11 @@ class SQLStore(ABC):
                     taken.append(user.name)
         return taken
 
+    @repeated
+    def redeem(self, assertion: Assertion, now: str) -> str:
+        with self._writing() as transaction:
+            return redeem(transaction, assertion, now)
+
     def user(self, name: str) -> User:
         with self._reading() as transaction:
             row = transaction.execute(f"{_USERS} WHERE name = ?", (name,)).fetchone()
@@ -162,6 +168,7 @@ class SQLStore(ABC):
     def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
         with self._writing() as transaction:
             demand_user(transaction, user)
+            demand_password(transaction, user)
             wanted = (password, user, current, current)
             changed = transaction.execute(
                 "UPDATE users SET password = ? WHERE name = ? AND (CAST(? AS TEXT) IS NULL OR password = ?)", wanted
@@ -182,6 +189,8 @@ class SQLStore(ABC):
     ) -> int:
         with self._writing() as transaction:
             known = demand_user(transaction, user)
+            if password is not None:
+                demand_password(transaction, user)
             wanted: dict[str, object] = {} if password is None else {"password": password}
             if audiences is not None and known["audiences"] != " ".join(sorted(set(audiences))):
                 wanted["audiences"] = " ".join(sorted(set(audiences)))

@@ -1,4 +1,4 @@
-"""The contract of a store: users, passwords, keys; and, inherited, the salt column. Every engine inherits it."""
+"""The contract of a store: users, passwords, keys; inherited, the column and subjects. Every engine inherits it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from capsvc.errors import CredentialsRefused, Refused, UnknownUser
 from capsvc.stores import ISSUED_NAMES, LEAP, NewUser, Store, StoredKey, User
 from tests.capsvc.store_contract_column import HASH, LATER, NOW, ColumnContract, Engine, add, salt_of
+from tests.capsvc.store_contract_subjects import SubjectsContract
 
 
-class StoreContract(ColumnContract):
+class StoreContract(ColumnContract, SubjectsContract):
     """What holds for every engine. A subclass provides the fixture ``engine``: the store, and ways to look at it."""
 
     # Users
