@@ -12,7 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from capsvc.errors import (
     CredentialsRefused,
+    IdTokenExpired,
+    IdTokenRefused,
+    IdTokenUsed,
     NotSeenYet,
+    ProviderUnavailable,
     Refused,
     Replayed,
     SettingsError,
@@ -145,9 +149,27 @@ def _of_guard(error: Replayed | Unbound) -> Problem:
     return Problem(401, word, title, detail, {"WWW-Authenticate": challenge})
 
 
+def _of_id_token(error: IdTokenRefused) -> Problem:
+    word, title = "invalid", "The ID token is refused"
+    if isinstance(error, IdTokenExpired):
+        word, title = "expired", "The ID token is expired"
+    elif isinstance(error, IdTokenUsed):
+        word, title = "used", "The ID token was used before"
+    return Problem(401, f"{word}-id-token", title, _said(error), {"WWW-Authenticate": _REALM})
+
+
+def _said(error: Exception) -> str:
+    return f"{str(error)[:1].upper()}{str(error)[1:]}."
+
+
 def _of_service(error: Exception) -> Problem:
     if isinstance(error, (Replayed, Unbound)):
         return _of_guard(error)
+    if isinstance(error, IdTokenRefused):
+        return _of_id_token(error)
+    if isinstance(error, ProviderUnavailable):
+        headers = {"Retry-After": str(error.retry_after)}
+        return Problem(503, "provider-unavailable", "The identity provider does not answer", _said(error), headers)
     if isinstance(error, CredentialsRefused):
         return Problem(
             401, "invalid-credentials", "User and password are refused", str(error), {"WWW-Authenticate": _REALM}
