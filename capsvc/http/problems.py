@@ -184,8 +184,7 @@ def _of_service(error: Exception) -> Problem:
     if isinstance(error, TooBusy):
         return Problem(429, "too-busy", "Too many logins at once", str(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, TooMany):
-        detail = f"{str(error).capitalize()}."
-        return Problem(429, "too-many", "Too many from here", detail, {"Retry-After": str(error.retry_after)})
+        return Problem(429, "too-many", "Too many from here", _said(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, StoreUnavailable):
         told = isinstance(error, (StoreBusy, NotSeenYet))
         detail = str(error) if told else "Nothing was permitted or changed; the service's log says why."

@@ -90,7 +90,15 @@ class HostileIssuer:
     def claims(self, **changed: Any) -> dict[str, Any]:
         """What a good ID token says, of a subject that nobody knows, with some claims changed; None leaves one out."""
         now = int(time.time())
-        said = {"iss": self.url, "aud": CLIENT_ID, "sub": token_hex(8), "iat": now, "exp": now + 300, **changed}
+        said = {
+            "iss": self.url,
+            "aud": CLIENT_ID,
+            "sub": token_hex(8),
+            "jti": token_hex(8),
+            "iat": now,
+            "exp": now + 300,
+        }
+        said |= changed
         return {name: value for name, value in said.items() if value is not None}
 
     def token(self, header: dict[str, Any] | None = None, payload: bytes | None = None, **claims: Any) -> str:
