@@ -40,7 +40,7 @@ _PROBLEMS = {
     413: "The body is too large",
     415: "The body is not of the right type",
     429: "Too many at once, or too often from one address; `Retry-After` says when to come back",
-    503: "The store cannot say",
+    503: "The store cannot say, or at a login an identity provider",
 }
 
 

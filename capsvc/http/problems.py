@@ -154,7 +154,7 @@ def _of_id_token(error: IdTokenRefused) -> Problem:
     if isinstance(error, IdTokenExpired):
         word, title = "expired", "The ID token is expired"
     elif isinstance(error, IdTokenUsed):
-        word, title = "used", "The ID token was used before"
+        word, title = "used", "The ID token cannot be used again"
     return Problem(401, f"{word}-id-token", title, _said(error), {"WWW-Authenticate": _REALM})
 
 
