@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from capsvc.errors import SettingsError
+from capsvc.names import check_user_name
 from capsvc.settings import FILE_NAME, Settings, load
 
 GOOD = {"issuer": "'https://idp.example/realms/one'", "client_id": "'capsvc'", "name": "'example'"}
@@ -115,6 +116,4 @@ def test_an_identity_stands_in_the_file_alone(tmp_path: Path) -> None:
 
 
 def test_a_name_of_an_issuers_user_is_a_users_name(tmp_path: Path) -> None:
-    from capsvc.names import check_user_name
-
     assert check_user_name(f"{'x' * 32}-{'0' * 20}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -241,10 +243,7 @@ def test_where_nobody_listens_its_users_are_told_to_try_again() -> None:
     assert unavailable.value.retry_after == PAUSE_SECONDS
 
 
-def test_nobody_loads_joserfc_or_a_client_where_no_identity_is_configured() -> None:
-    import subprocess
-    import sys
-
+def test_nobody_loads_joserfc_where_no_identity_is_configured() -> None:
     program = (
         "import sys; from capsvc.http.app import create; import capsvc.http.service;"
         "print([each for each in ('joserfc', 'capsvc.identity.provider') if each in sys.modules])"
