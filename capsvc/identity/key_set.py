@@ -54,7 +54,7 @@ class PublicKey:
     def has_signed(self, token: IdToken) -> bool:
         """Tell whether this key signed a token, by an algorithm that is its own."""
         algorithm = token.unverified_algorithm
-        kind, curve = _ALGORITHMS.get(algorithm, ("", None))
+        kind, curve = _ALGORITHMS.get(algorithm, ("", None))  # joserfc holds a key to both as well
         if kind != self.kind or (curve and curve != self.curve) or self.algorithm not in ("", algorithm):
             return False
         try:

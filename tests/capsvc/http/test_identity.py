@@ -180,6 +180,15 @@ def test_an_audience_that_an_administrator_gave_her_is_not_minted(service: Servi
         assert store.user(user).audiences == ()
 
 
+def test_an_audience_that_an_administrator_took_from_her_is_not_minted(service: Serving, issuer: HostileIssuer) -> None:
+    subject = token_hex(8)
+    user = _token(service, issuer.token(sub=subject), audience="billing")["user"]
+    with closing(service.home.open_store()) as store:
+        store.set_audiences(user, (), now())
+    _refused(_log_in(service, issuer.token(sub=subject), audience="billing"), 403, "refused")
+    _token(service, issuer.token(sub=subject))
+
+
 def test_a_lifetime_is_at_most_the_configured_one(service: Serving, issuer: HostileIssuer) -> None:
     for lifetime, wanted in ((0, 3600), (60, 60), (3600, 3600)):
         before = time.time()
@@ -391,6 +400,23 @@ def test_a_body_is_for_one_kind_of_login(service: Serving, issuer: HostileIssuer
 def test_a_service_without_an_issuer_says_so(tmp_path_factory: pytest.TempPathFactory, issuer: HostileIssuer) -> None:
     with serving(make_home(tmp_path_factory.mktemp("plain") / "home")) as plain:
         assert "No identity provider" in _refused(_log_in(plain, issuer.token()), 401, "invalid-id-token")
+
+
+def test_after_a_recovery_no_id_token_is_taken_that_was_issued_before(
+    tmp_path_factory: pytest.TempPathFactory, issuer: HostileIssuer
+) -> None:
+    identity = f'[[identity]]\nissuer = "{issuer.url}"\nclient_id = "{CLIENT_ID}"\nname = "a"\nclaims = {{}}\n'
+    with serving(make_home(tmp_path_factory.mktemp("recovered") / "home", f"clock_skew = 1\n{identity}")) as recovered:
+        used, unused = issuer.token(), issuer.token()
+        _token(recovered, used)
+        with closing(recovered.home.open_store()) as store:
+            store.recover(0, (), now())
+        for text in (used, unused):
+            assert "again" in _log_in(recovered, text).json()["title"]
+        deadline = time.monotonic() + 30
+        while _log_in(recovered, issuer.token()).status_code != 201:
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
 
 
 def test_who_sends_too_many_bad_ones_waits_and_right_ones_never_count(

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import RSAKey
 
 from capsvc.identity.id_token import IdToken
 from capsvc.identity.key_set import KeySet
@@ -80,6 +82,14 @@ def test_a_key_that_is_not_for_signatures_or_too_weak_is_left_out(changed: dict[
 def test_two_keys_of_one_id_are_both_left_out() -> None:
     other = {**new_key("RS256").as_dict(private=False), "kid": "RS256"}
     assert not _proves([_public("RS256"), other], _token("RS256"))
+    assert not _proves([other, _public("RS256")], _token("RS256"))
+
+
+def test_a_key_of_fewer_bits_than_can_be_trusted_is_left_out() -> None:
+    with pytest.warns(SecurityWarning):
+        weak = RSAKey.generate_key(1024)
+    published = {**weak.as_dict(private=False), "kid": "RS256"}
+    assert KeySet.of({"keys": [published]}).keys == {}
 
 
 def test_a_token_without_a_key_id_is_for_the_only_key_of_a_set() -> None:
