@@ -138,7 +138,7 @@ $(STAMP): pyproject.toml
 		echo "python3 has no venv here: on Debian, apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV): this takes a minute, once"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[postgres]' --group test
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[postgres,oidc]' --group test
 	@touch $@
 
 clean:

@@ -22,6 +22,8 @@ MINT, RENEW, REVOKE, DISCHARGE, PASSWORD, ADD_USER, CHANGE_USER = ACTS = (
 """What is done over HTTP; the command line has some of its own."""
 
 API, CONSOLE, COMMAND_LINE, LEAK_REPORT = "api", "console", "command line", "leak report"
+OIDC = "oidc:"
+"""Stands before the name of the identity provider by which somebody logged in."""
 ANYBODY = ""
 """Who acted where nobody said: a leak is reported without a capability."""
 
@@ -45,7 +47,8 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``who`` is the user who acted, or on the command line the operating system's; ``whom`` the user whose
     capabilities or record it changed; ``name`` a salt's name, without its salt. ``narrowed`` are predicates that were
-    appended at once, ``begins`` and ``ends`` the window of what was minted.
+    appended at once, ``begins`` and ``ends`` the window of what was minted. ``subject`` is as whom an identity provider
+    knows the user who acted.
     """
 
     act: str
@@ -68,6 +71,7 @@ class Act(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     added: int | None = None
     left_out: int | None = None
     revision: int | None = None
+    subject: str | None = None
     presented: Presented | None = None
 
 

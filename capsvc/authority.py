@@ -10,14 +10,14 @@ from anyio import to_thread
 
 from capsvc.acts import API, Act, Presented
 from capsvc.counters import ACCEPTED, REFUSED
-from capsvc.errors import CredentialsRefused, Refused
+from capsvc.errors import CredentialsRefused, IdTokenUsed, Refused, Replayed
 from capsvc.keyring import KeyRing
 from capsvc.node import Node
 from capsvc.passwords import HashingSlots, Passwords
 from capsvc.rates import Rates
 from capsvc.sealing import is_bound_root, seal
 from capsvc.settings import Settings
-from capsvc.stores import DEFAULT_SALT_NAME, IssuedSalt, Store
+from capsvc.stores import DEFAULT_SALT_NAME, Assertion, IssuedSalt, Store
 from caveats import Authority as Written
 from caveats import (
     Capability,
@@ -45,14 +45,20 @@ class Minted:
     written: Written
 
     def act(
-        self, act: str, via: str = API, *, narrowed: list[str] | None = None, presented: Presented | None = None
+        self,
+        act: str,
+        via: str = API,
+        *,
+        narrowed: list[str] | None = None,
+        presented: Presented | None = None,
+        subject: str | None = None,
     ) -> Act:
         """Describe how it came to be, without its salt."""
         written = self.written
         return Act(
             act=act, who=written.user, via=via, audience=written.key_name.audience, name=written.salt_name,
             nonce=written.nonce, narrowed=narrowed or None, begins=written.not_before, ends=written.not_after,
-            presented=presented,
+            presented=presented, subject=subject,
         )  # fmt: skip
 
     @property
@@ -111,6 +117,25 @@ class Authority:
         if audience is not None and audience not in issued.audiences:
             raise Refused(f"{user} may not have macaroons for the audience {audience}")
         return await to_thread.run_sync(self._mint, user, audience, salt_name, issued, now, span)
+
+    def admit(self, assertion: Assertion, audience: str | None, salt_name: str, lifetime: int) -> Minted:
+        """Use a proven ID token up and mint a root macaroon for its user.
+
+        ``lifetime`` is in seconds. Raises IdTokenUsed; Refused for a disabled user, for an audience that was taken from
+        her, and as :meth:`log_in` does.
+        """
+        span, now = self._span(lifetime), self._node.now()
+        try:
+            user = self._store.redeem(assertion, now)
+        except Replayed as used:
+            raise IdTokenUsed(f"{used}: get another from the provider") from None
+        try:
+            issued = self._store.issue_salt(user, salt_name, None, now)
+        except CredentialsRefused:
+            raise Refused(f"{user} is disabled here: ask an administrator") from None
+        if audience is not None and audience not in issued.audiences:
+            raise Refused(f"{user} may not have macaroons for the audience {audience}")
+        return self._mint(user, audience, salt_name, issued, now, span)
 
     def _log_in(self, user: str, password: str, salt_name: str) -> tuple[IssuedSalt, str]:
         """Verify a password, then read the salt in one look that says the password is still the same.

@@ -43,6 +43,26 @@ class CredentialsRefused(Refused):
     """User and password do not belong together, or the user is disabled. Says no more on purpose."""
 
 
+class IdTokenRefused(CredentialsRefused):
+    """An ID token is not taken. Until its signature is proven, the message says no more than that, on purpose."""
+
+
+class IdTokenExpired(IdTokenRefused):
+    """An ID token is proven, and its time is over. The message says what the time is here."""
+
+
+class IdTokenUsed(IdTokenRefused):
+    """An ID token is proven, and was used before."""
+
+
+class ProviderUnavailable(CapsvcError):
+    """An identity provider's keys are not to be had, so that nobody can log in there. ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class TooBusy(CapsvcError):
     """All hashing slots are taken. ``retry_after`` is in seconds."""
 

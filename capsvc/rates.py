@@ -1,4 +1,4 @@
-"""Rates: how often a password may be wrong, and how often a leak may be reported, before somebody has to wait.
+"""Rates: how often a password may be wrong, an ID token refused, a leak reported, before somebody has to wait.
 
 What counts is what went wrong, by user and network together, by user, and by network. Whether there is such a user
 is never asked. Nobody is locked out by what others do elsewhere: where a user has had too many wrong passwords
@@ -8,7 +8,7 @@ from everywhere, each network still has a few tries for her.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -67,16 +67,18 @@ class Rates:
             (self._by_user, user),
             (self._by_network, network),
         )
-        counted = [(limit, key) for limit, key in all_four if limit.count(key)]
-        try:
+        with _counted(all_four):
             yield
-        except CredentialsRefused:
-            raise
-        except Exception:
-            _give_back(counted)
-            raise
-        else:
-            _give_back(counted)
+
+    @contextmanager
+    def id_token_try(self, address: str | None) -> Iterator[None]:
+        """Let an ID token be tried within the block, as a password is, but for no user: none is known before."""
+        network = self._digest(network_of(address))
+        wait = self._by_network.wait(network)
+        if wait:
+            raise TooMany("refused ID tokens", wait)
+        with _counted([(self._by_network, network)]):
+            yield
 
     def report(self, address: str | None) -> None:
         """Count a report of a leak from an address. Raises TooMany."""
@@ -114,6 +116,21 @@ class _Limit:
     def give_back(self, key: str) -> None:
         """Take one back that was counted."""
         self._windows.give_back(self._item.key_for(key))
+
+
+@contextmanager
+def _counted(limits: Iterable[tuple[_Limit, str]]) -> Iterator[None]:
+    """Count a try from its beginning; take it back unless the block raises CredentialsRefused, or is left."""
+    counted = [(limit, key) for limit, key in limits if limit.count(key)]
+    try:
+        yield
+    except CredentialsRefused:
+        raise
+    except Exception:
+        _give_back(counted)
+        raise
+    else:
+        _give_back(counted)
 
 
 def _give_back(counted: list[tuple[_Limit, str]]) -> None:

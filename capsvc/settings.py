@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from capsvc.errors import SettingsError
+from capsvc.identity.issuer import Issuer, check_issuers
 from capsvc.names import RESERVED_AUDIENCES, check_audiences
 from caveats import BUILTIN, DECLARABLE, Limits, Vocabulary
 from caveats.encoding import HALF_CHARACTER
@@ -24,6 +25,7 @@ FILE_NAME = "capsvc.toml"
 DEFAULT_HOME = "var"
 _PREFIX = "CAPSVC_"
 _LISTS = ("trusted_proxies", "exported_audiences")
+_ONLY_IN_THE_FILE = ("vocabulary", "identity")
 _DAY = 24 * 3600
 _OWASP_MEMORY_KIB = 19456
 _OWASP_TIME = 2
@@ -123,6 +125,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     idle_seconds: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 60
     """How long a connection may stay open without a request."""
 
+    identity: tuple[Issuer, ...] = ()
+    """Providers whose ID tokens log users in."""
+
     vocabulary: dict[str, str] = {}
     """An application's own attributes: a name and one of text, tokens, path, number, network."""
 
@@ -161,7 +166,7 @@ def load(home: Path, environment: Mapping[str, str]) -> Settings:
         name = variable.removeprefix(_PREFIX).lower()
         if not variable.startswith(_PREFIX) or name in ("home", "profiles"):
             continue
-        if name not in names or name == "vocabulary":
+        if name not in names or name in _ONLY_IN_THE_FILE:
             raise SettingsError(f"{printable(variable)} is not a setting that the environment can give")
         if HALF_CHARACTER.search(value):  # how Python reads bytes that are not UTF-8
             raise SettingsError(f"{variable} is not UTF-8")
@@ -196,9 +201,11 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _named(message: str) -> str:
     """Say where msgspec's ``$.port`` comes from."""
-    found = re.search(r" - at `\$\.([a-z0-9_]+).*`$", message)
+    found = re.search(r" - at `\$\.([a-z0-9_]+)(.*)`$", message)
     if not found:
         return message
+    if found[1] in _ONLY_IN_THE_FILE:
+        return f"{found[1]}{found[2]} in {FILE_NAME}: {message[: found.start()]}"
     return f"{found[1]} ({_PREFIX}{found[1].upper()}, or {found[1]} in {FILE_NAME}): {message[: found.start()]}"
 
 
@@ -227,6 +234,7 @@ def _checked(settings: Settings) -> Settings:
         _ = settings.words
     except ValueError as wrong:
         raise SettingsError(f"vocabulary: {wrong}") from None
+    check_issuers(settings.identity, settings.words, settings.max_lifetime, settings.caveats)
     return settings
 
 

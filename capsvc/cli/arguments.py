@@ -35,10 +35,17 @@ Declared = Annotated[
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin, not a prompt.")]
 
 
+def read_text(file: str) -> str:
+    """Read a text that is no argument, since others see those, from a file or stdin (``-``). Raises CapsvcError."""
+    if file == "-":
+        return _demand_some(_stdin().read(_LONGEST_INPUT).strip(), "standard input")
+    return _demand_some(read_file(Path(file)), "the file")
+
+
 def read_token(argument: str) -> str:
     """Read a token from an argument, stdin (``-``), a file (``@FILE``) or a profile (``:NAME``)."""
     if argument == "-":
-        return _demand_some(_stdin().read(_LONGEST_INPUT).strip(), "standard input")
+        return read_text("-")
     if argument == "@":
         raise CapsvcError("@ needs the name of a file behind it: @FILE")
     if argument.startswith("@"):

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from capsvc.cli.arguments import AsJson, PasswordStdin, TokenArgument, read_password, read_token, seconds
+from capsvc.cli.arguments import AsJson, PasswordStdin, TokenArgument, read_password, read_text, read_token, seconds
 from capsvc.cli.service import UrlOption, address, get, post, service_of
 from capsvc.profiles import Profiles, check_profile_name
 
 
 def login(
-    user: str,
+    user: Annotated[str, typer.Argument(help="Who logs in; nobody with an ID token, which says it.")] = "",
     url: UrlOption = "",
     audience: Annotated[str, typer.Option(help="The verifier that the macaroon is for; none by default.")] = "",
     salt: Annotated[str, typer.Option(metavar="NAME", help="The name to revoke it by, such as laptop.")] = "",
@@ -23,6 +23,9 @@ def login(
     caveat: Annotated[list[str], typer.Option(metavar="PREDICATE", help="Append at once; may be repeated.")] = [],
     password_stdin: PasswordStdin = False,
     password_file: Annotated[Path | None, typer.Option(help="Read the password from a file.")] = None,
+    id_token_file: Annotated[
+        str, typer.Option(metavar="FILE", help="Log in with an identity provider's ID token; - for stdin.")
+    ] = "",
     profile: Annotated[str, typer.Option(metavar="NAME", help="Keep the macaroon there, and print nothing.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -31,8 +34,15 @@ def login(
         Profiles.of(os.environ).all()  # fails here, before anything was minted
         check_profile_name(profile)
     span, url = seconds(lifetime), url or address()
-    password = read_password(password_stdin, file=password_file)
-    wanted = {"user": user, "password": password, "lifetime": span, "caveats": caveat}
+    wanted: dict[str, Any] = {"lifetime": span, "caveats": caveat}
+    if id_token_file:
+        if user or password_stdin or password_file:
+            raise typer.BadParameter("an ID token says who logs in: leave out the user and the password")
+        wanted["id_token"] = read_text(id_token_file)
+    elif user:
+        wanted |= {"user": user, "password": read_password(password_stdin, file=password_file)}
+    else:
+        raise typer.BadParameter("say who logs in, or --id-token-file")
     wanted |= {name: value for name, value in (("audience", audience), ("salt", salt)) if value}
     answer = post(url, "/v1/tokens", wanted)
     _give(answer, profile, url, as_json)

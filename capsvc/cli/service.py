@@ -122,7 +122,7 @@ def _call(method: str, url: str, path: str, body: dict[str, Any] | None, capabil
 
 def _refusal(answer: Any) -> ServiceRefusal:
     slug = answer["type"].removeprefix(_PROBLEM)
-    theirs = f"{answer['title'].lower()}: {answer['detail']}"
+    theirs = f"{answer['title'][:1].lower()}{answer['title'][1:]}: {answer['detail']}"
     return ServiceRefusal(slug, _IN_OUR_WORDS.get(slug, theirs))
 
 

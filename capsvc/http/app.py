@@ -78,7 +78,8 @@ def application(service: Service) -> Starlette:
     app = Dispatching(
         dict(_ahead(table, guarded)),
         Exchanges(service.proxies, service.counters.answers, service.log if service.settings.access_log else None),
-        {("/v1/tokens", "POST"): service.slots.demand_room},
+        # Where ID tokens are taken, what a login costs is known only once its body was read.
+        {("/v1/tokens", "POST"): service.slots.demand_room} if service.federation is None else {},
         routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={

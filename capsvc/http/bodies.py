@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope
 from capsvc.http.body_fact import read_raw
 from capsvc.http.endpoint import Answer
 from capsvc.http.problems import HTTPProblem, Problem, bad_request
+from capsvc.strict_json import NotJSON, parse
 
 T = TypeVar("T", bound=msgspec.Struct)
 _DEPTH, _PLAIN_INT = 4, 2**53
@@ -36,14 +36,24 @@ async def read(request: Request, kind: type[T], limit: int) -> T:
 
 async def read_body(scope: Scope, receive: Receive, kind: type[T], limit: int) -> T:
     """Do what :func:`read` does, for a plain ASGI application."""
+    return fit(await read_members(scope, receive, limit), kind)
+
+
+async def read_members(scope: Scope, receive: Receive, limit: int) -> Any:
+    """Read a JSON body as it is, for who chooses by it what it has to fit. Raises as :func:`read` does."""
     if not _is_json(scope):
         raise HTTPProblem(
             Problem(415, "not-json", "The body is not JSON", "Send the body with `Content-Type: application/json`.")
         )
     raw = await read_raw(receive, limit)
     members = quick_members(raw)
+    return strict_members(raw) if members is None else members
+
+
+def fit(members: Any, kind: type[T]) -> T:
+    """Make a struct of a body that was read. Raises a 400."""
     try:
-        return msgspec.convert(strict_members(raw) if members is None else members, kind)
+        return msgspec.convert(members, kind)
     except msgspec.ValidationError as wrong:
         raise bad_request(f"The body does not fit: {_UNKNOWN.sub(_named, str(wrong))}.") from None
 
@@ -56,14 +66,9 @@ def _named(unknown: re.Match[str]) -> str:
 def strict_members(raw: bytes) -> Any:
     """Parse JSON. Raises a 400 for what is none, and for a member that stands twice in one object."""
     try:
-        members = json.loads(raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_refuse)
-        if b"\\u" in raw:  # an escape can name half a character, which no text may hold
-            json.dumps(members, ensure_ascii=False).encode("utf-8")
-    except UnicodeError:
-        raise bad_request("The body is not UTF-8, or an escape in it is half a character.") from None
-    except (ValueError, RecursionError):
-        raise bad_request("The body is not JSON, or a number in it is too long.") from None
-    return members
+        return parse(raw)
+    except NotJSON as wrong:
+        raise bad_request(f"The body is no JSON that can be taken: {wrong}.") from None
 
 
 def quick_members(raw: bytes) -> dict[str, Any] | None:
@@ -119,14 +124,3 @@ def _is_json(scope: Scope) -> bool:
             kind: str = value.decode("latin-1")
             return kind.partition(";")[0].strip().lower() == "application/json"
     return False
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise bad_request("A member stands twice in one object of the body.")
-    return members
-
-
-def _refuse(constant: str) -> Any:
-    raise bad_request(f"{constant} is not JSON.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ _PROBLEMS = {
     413: "The body is too large",
     415: "The body is not of the right type",
     429: "Too many at once, or too often from one address; `Retry-After` says when to come back",
-    503: "The store cannot say",
+    503: "The store cannot say, or at a login an identity provider",
 }
 
 
@@ -119,7 +120,7 @@ def _well_known(service: Service) -> dict[str, Any]:
 
 
 def _openapi(service: Service, table: list[Route]) -> dict[str, Any]:
-    structs = [each for route in table for each in (route.takes, *route.gives) if each is not None]
+    structs = [each for route in table for each in (*_taken(route), *route.gives)]
     schemas, components = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     refine(components, service.node.vocabulary)
     refs = iter(schemas)
@@ -160,11 +161,10 @@ def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
         ]
     if route.takes is not None:
         kind = "application/x-www-form-urlencoded" if route.form else "application/json"
-        operation["requestBody"] = {"required": True, "content": {kind: {"schema": next(refs)}}}
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": _one_of(refs, len(_taken(route)))}}}
     success: dict[str, Any] = {"description": route.summary}
     if route.gives:
-        answers = [next(refs) for _ in route.gives]
-        success["content"] = {"application/json": {"schema": answers[0] if len(answers) == 1 else {"oneOf": answers}}}
+        success["content"] = {"application/json": {"schema": _one_of(refs, len(route.gives))}}
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     statuses = {*route.errors, 503} | ({400, 401, 403} if route.audiences else set())
     success |= _with_headers(route.status, route.path)
@@ -175,6 +175,17 @@ def _operation(route: Route, refs: Iterator[dict[str, Any]]) -> dict[str, Any]:
     if route.audiences or route.verifies:
         operation["security"] = [{"capability": []}]
     return operation
+
+
+def _taken(route: Route) -> tuple[type[msgspec.Struct], ...]:
+    """List the bodies that a route takes, any one of them."""
+    return route.takes if isinstance(route.takes, tuple) else () if route.takes is None else (route.takes,)
+
+
+def _one_of(refs: Iterator[dict[str, Any]], count: int) -> dict[str, Any]:
+    """Describe what is one of the next so many."""
+    found = list(islice(refs, count))
+    return found[0] if count == 1 else {"oneOf": found}
 
 
 def _with_headers(status: int, path: str = "") -> dict[str, Any]:

@@ -11,7 +11,11 @@ from starlette.types import Receive, Scope, Send
 
 from capsvc.errors import (
     CredentialsRefused,
+    IdTokenExpired,
+    IdTokenRefused,
+    IdTokenUsed,
     NotSeenYet,
+    ProviderUnavailable,
     Refused,
     Replayed,
     SettingsError,
@@ -149,9 +153,27 @@ def _of_guard(error: Replayed | Unbound) -> Problem:
     return Problem(401, word, title, detail, {"WWW-Authenticate": challenge})
 
 
+def _of_id_token(error: IdTokenRefused) -> Problem:
+    word, title = "invalid", "The ID token is refused"
+    if isinstance(error, IdTokenExpired):
+        word, title = "expired", "The ID token is expired"
+    elif isinstance(error, IdTokenUsed):
+        word, title = "used", "The ID token cannot be used again"
+    return Problem(401, f"{word}-id-token", title, _said(error), {"WWW-Authenticate": _REALM})
+
+
+def _said(error: Exception) -> str:
+    return f"{str(error)[:1].upper()}{str(error)[1:]}."
+
+
 def _of_service(error: Exception) -> Problem:
     if isinstance(error, (Replayed, Unbound)):
         return _of_guard(error)
+    if isinstance(error, IdTokenRefused):
+        return _of_id_token(error)
+    if isinstance(error, ProviderUnavailable):
+        headers = {"Retry-After": str(error.retry_after)}
+        return Problem(503, "provider-unavailable", "The identity provider does not answer", _said(error), headers)
     if isinstance(error, CredentialsRefused):
         return Problem(
             401, "invalid-credentials", "User and password are refused", str(error), {"WWW-Authenticate": _REALM}
@@ -166,8 +188,7 @@ def _of_service(error: Exception) -> Problem:
     if isinstance(error, TooBusy):
         return Problem(429, "too-busy", "Too many logins at once", str(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, TooMany):
-        detail = f"{str(error).capitalize()}."
-        return Problem(429, "too-many", "Too many from here", detail, {"Retry-After": str(error.retry_after)})
+        return Problem(429, "too-many", "Too many from here", _said(error), {"Retry-After": str(error.retry_after)})
     if isinstance(error, StoreUnavailable):
         told = isinstance(error, (StoreBusy, NotSeenYet))
         detail = str(error) if told else "Nothing was permitted or changed; the service's log says why."

@@ -19,7 +19,7 @@ from capsvc.http.leaks import PATH as LEAKS
 from capsvc.http.leaks import Received, Report, Reports
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
-from capsvc.http.tokens import Described, Login, Renewal, SealedToken, Token, Tokens
+from capsvc.http.tokens import Described, IdTokenLogin, Login, Renewal, SealedToken, Token, Tokens
 from capsvc.http.users import Addition, Change, Changed, UserRow, UserRows, Users
 from capsvc.http.verification import Active, Inactive, Question, Verification
 from capsvc.names import ADMIN, RESERVED_AUDIENCES, VERIFY
@@ -41,7 +41,7 @@ class Route:
     endpoint: OfRequests | Endpoint
     summary: str
     audiences: tuple[str | None, ...] = ()
-    takes: type[msgspec.Struct] | None = None
+    takes: type[msgspec.Struct] | tuple[type[msgspec.Struct], ...] | None = None
     gives: tuple[type[msgspec.Struct], ...] = ()
     status: int = 200
     errors: tuple[int, ...] = field(default=())
@@ -63,7 +63,7 @@ def routes(service: Service) -> list[Route]:
     body_errors = (400, 413, 415)
     return [
         Route("POST", "/v1/tokens", tokens.log_in, "Log in and get a macaroon",
-              takes=Login, gives=(Token,), status=201, errors=(*body_errors, 401, 403, 429)),
+              takes=(Login, IdTokenLogin), gives=(Token,), status=201, errors=(*body_errors, 401, 403, 429)),
         Route("POST", "/v1/tokens/renew", tokens.renew, "Renew a live capability to which nothing was appended",
               (*OWN, *RESERVED_AUDIENCES), Renewal, (Token, SealedToken), 201, body_errors),
         Route("POST", "/v1/verify", Verification(service), "Verify a token for a resource server",

@@ -14,6 +14,7 @@ from capsvc.acts import ACTS, Act
 from capsvc.audit import AuditFile
 from capsvc.authority import Authority
 from capsvc.counters import Counters
+from capsvc.errors import SettingsError
 from capsvc.feed import Feed
 from capsvc.hasher import DistantHasher
 from capsvc.home import Home
@@ -32,6 +33,8 @@ from capsvc.stores import Store
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from capsvc.identity.federation import Federation
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Service:
     feed: Feed
     polls: Polls
     replay_guard: ReplayGuard | None = None
+    federation: Federation | None = None
 
     @classmethod
     def of(cls, home: Home) -> Service:
@@ -77,6 +81,7 @@ class Service:
             settings, store, node, authority, passwords, slots, rates, proxies, location, logger(),
             OutcomeFile(home.outcomes, node.outcomes), counters, home.audit,
             Feed(store, home.shares, settings, location), Polls(column, settings.connections // 4), guard,
+            _federation(settings, node, authority, rates) if settings.identity else None,
         )  # fmt: skip
 
     def verdict(self, request: Request) -> Verdict:
@@ -131,3 +136,12 @@ class Service:
             self.replay_guard.close()
         self.store.close()
         self.counters.close()
+
+
+def _federation(settings: Settings, node: Node[KeyRing], authority: Authority, rates: Rates) -> Federation:
+    """Make the federation, with what only it needs. Raises SettingsError where that is not installed."""
+    try:
+        from capsvc.identity.federation import Federation
+    except ModuleNotFoundError as missing:
+        raise SettingsError(f"identity needs {missing.name}: pip install 'capsvc[oidc]'") from None
+    return Federation(settings, node, authority, rates)

@@ -9,9 +9,10 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from capsvc.acts import API, MINT, RENEW, Presented
+from capsvc.acts import API, MINT, OIDC, RENEW, Presented
 from capsvc.authority import Minted
-from capsvc.http.bodies import Secret, answer, read
+from capsvc.errors import IdTokenRefused
+from capsvc.http.bodies import Secret, answer, fit, read, read_members
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
 from capsvc.stores import DEFAULT_SALT_NAME
@@ -30,6 +31,17 @@ class Login(Secret, forbid_unknown_fields=True):
 
     user: str
     password: str
+    audience: str | None = None
+    salt: str = DEFAULT_SALT_NAME
+    lifetime: Lifetime = 0
+    caveats: list[str] = msgspec.field(default_factory=list)
+    format: Literal[1, 2] = 2
+
+
+class IdTokenLogin(Secret, forbid_unknown_fields=True):
+    """A user logs in with an ID token of a configured issuer."""
+
+    id_token: str
     audience: str | None = None
     salt: str = DEFAULT_SALT_NAME
     lifetime: Lifetime = 0
@@ -83,8 +95,13 @@ class Tokens:
 
     async def log_in(self, request: Request) -> Response:
         """``POST /v1/tokens``."""
-        login = await read(request, Login, self._service.settings.body_bytes)
-        return answer(await self.issue(login, self._service.address(request)), 201)
+        members = await read_members(request.scope, request.receive, self._service.settings.body_bytes)
+        address = self._service.address(request)
+        if not isinstance(members, dict) or "id_token" not in members:
+            return answer(await self.issue(fit(members, Login), address), 201)
+        if "user" in members or "password" in members:
+            raise bad_request("Say user and password, or id_token, and not both.")
+        return answer(await self._exchange(fit(members, IdTokenLogin), address), 201)
 
     async def issue(self, login: Login, address: str | None, via: str = API) -> Token:
         """Mint what a login from an address asks for. Raises what the one renderer of problems knows."""
@@ -95,17 +112,37 @@ class Tokens:
             )
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
+        return await self._handed_out(minted, appended, login.format, via)
+
+    async def _exchange(self, login: IdTokenLogin, address: str | None) -> Token:
+        """Mint for an ID token, narrowed to what its issuer's configuration says before anything else."""
+        appended, federation = self._predicates(login.caveats), self._service.federation
+        if federation is None:
+            raise IdTokenRefused("no identity provider is configured here: log in with user and password")
+        try:
+            federated = await federation.log_in(
+                login.id_token, login.audience, login.salt, login.lifetime, address=address
+            )
+        except ValueError as wrong:
+            raise bad_request(f"{wrong}.") from None
+        narrowed, via = [*federated.caveats, *appended], OIDC + federated.name
+        return await self._handed_out(federated.minted, narrowed, login.format, via, federated.subject)
+
+    async def _handed_out(
+        self, minted: Minted, appended: list[Predicate], format: int, via: str, subject: str | None = None
+    ) -> Token:
+        """Narrow what was minted, and record it."""
         ends = [minted.written.not_after, *(str(each.operand) for each in appended if _is_end(each))]
         try:
             narrowed = attenuate(minted.token, *appended, limits=self._service.settings.limits)
         except PredicateError as wrong:
             raise bad_request(f"caveats: {wrong}.") from None
-        token = _token(narrowed, minted, login.format, min(ends))
+        token = _token(narrowed, minted, format, min(ends))
         if len(token.macaroon) > self._service.settings.limits.characters:  # format 1 is longer
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
             )
-        await self._service.recorded(minted.act(MINT, via, narrowed=[str(each) for each in appended]))
+        await self._service.recorded(minted.act(MINT, via, narrowed=[str(each) for each in appended], subject=subject))
         return token
 
     def _predicates(self, caveats: list[str]) -> list[Predicate]:

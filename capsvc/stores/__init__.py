@@ -32,6 +32,9 @@ PENDING, SIGNING, VERIFYING, RETIRED = "pending", "signing", "verifying", "retir
 LEAP = 1_000_000
 """So far a recovery raises the revision: more than anybody commits while it is prepared, or than was forgotten."""
 
+REDEEMED = 100_000
+"""So many ID tokens are held as used at once; beyond, nobody logs in with one until some expire."""
+
 FROM_MEMORY, ASKED = range(2)
 """Where a store's tally counts readings that it remembered, and those that it asked its engine for."""
 
@@ -65,6 +68,24 @@ class NewUser:
     name: str
     password: str
     audiences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Assertion:
+    """What an issuer says in one ID token, proven: that its ``subject`` logs in.
+
+    ``marks`` name that ID token, each of them alone; it was not issued before ``begins``, and nobody takes it any more
+    once ``ends`` is past. ``label`` begins the name of the issuer's users, who may have macaroons for ``audiences`` at
+    most.
+    """
+
+    issuer: str
+    subject: str
+    marks: tuple[str, ...]
+    begins: str
+    ends: str
+    label: str
+    audiences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +193,7 @@ class Store(Column, Protocol):
     """What the service asks of an engine. Instants are texts as :func:`caveats.time_text` writes them."""
 
     def password(self, user: str) -> str | None:
-        """Return the user's password hash; None for an unknown or disabled user."""
+        """Return the user's password hash; None for an unknown or disabled user, and for one of an issuer."""
 
     def issue_salt(self, user: str, name: str, password: str | None, now: str) -> IssuedSalt:
         """Return the current salt of an issued name, making one where there is none or it was nulled.
@@ -188,6 +209,14 @@ class Store(Column, Protocol):
     def add_users(self, users: Iterable[NewUser], now: str) -> list[str]:
         """Add users in one transaction; return the names that were taken and were left as they are."""
 
+    def redeem(self, assertion: Assertion, now: str) -> str:
+        """Use an ID token up, and return the name of its subject's user, in one transaction.
+
+        Where the subject is new, a user is made for it, of a new name and without a password. Her audiences follow the
+        assertion's; if that changes anything, all of her salts change. Raises Replayed; StoreUnavailable where
+        REDEEMED are held.
+        """
+
     def user(self, name: str) -> User:
         """Return a user. Raises UnknownUser."""
 
@@ -200,7 +229,8 @@ class Store(Column, Protocol):
     def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
         """Set a password's hash and change all of the user's salts.
 
-        Raises UnknownUser; CredentialsRefused where ``current`` is a hash and not the user's any more.
+        Raises UnknownUser; Refused for a user of an issuer, who has none; CredentialsRefused where ``current`` is a
+        hash and not the user's any more.
         """
 
     def set_audiences(self, user: str, audiences: Sequence[str], now: str) -> int:
@@ -212,7 +242,7 @@ class Store(Column, Protocol):
     def change_user(
         self, user: str, now: str, *, disabled: bool | None, audiences: Sequence[str] | None, password: str | None
     ) -> int:
-        """Do several of the three above in one transaction; None leaves one as it is. Raises UnknownUser."""
+        """Do several of the three above in one transaction; None leaves one as it is. Raises UnknownUser, Refused."""
 
     def revoke_name(self, user: str, name: str, now: str) -> int:
         """Change the salt of an issued name; null a holder's. Raises UnknownUser."""
@@ -248,8 +278,9 @@ class Store(Column, Protocol):
 
         Change every issued salt (null for who is disabled) under one revision, LEAP above the greater of
         ``above`` and its own; retire the keys of these ids that it has; raise the ring count at least to the
-        revision, so that no process takes the ring for one that it knows. Nothing is lowered, the panic instant
-        neither. A million users do not stand in memory.
+        revision, so that no process takes the ring for one that it knows; take no ID token that was issued by now,
+        since it may have been used. Nothing is lowered, the panic instant neither. A million users do not stand in
+        memory.
         """
 
     def demand_writable(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from capsvc.errors import SettingsError, StoreUnavailable, Unacknowledged
 from capsvc.high_water import HighWater, Mark
-from capsvc.stores import RETIRED, IssuedSalt, NewUser, Recovery, Store
+from capsvc.stores import RETIRED, Assertion, IssuedSalt, NewUser, Recovery, Store
 from caveats.memo import Tally
 
 
@@ -54,6 +54,11 @@ class AcknowledgingStore:
         taken = self._engine.add_users(users, now)
         self._record(self._engine.read("", ()).revision)
         return taken
+
+    def redeem(self, assertion: Assertion, now: str) -> str:
+        name = self._engine.redeem(assertion, now)
+        self._record(self._engine.read("", ()).revision)
+        return name
 
     def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
         return self._record(self._engine.set_password(user, password, now, current))

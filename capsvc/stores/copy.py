@@ -21,10 +21,12 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "users": ("name", "password", "audiences", "disabled", "created"),
     "salts": ("user", "name", "salt", "issued", "changed"),
     "changes": ("revision", "user", "name", "salt", "instant"),
+    "subjects": ("issuer", "subject", "user", "granted"),
+    "redeemed": ("issuer", "mark", "ends"),
     "keys": ("position", "id", "state", "share", "checked", "changed"),
     "state": ("one", "revision", "panic", "ring", "longest"),
 }
-_KEYS = {"users": 1, "salts": 2, "changes": 3, "keys": 1, "state": 1}
+_KEYS = {"users": 1, "salts": 2, "changes": 3, "subjects": 2, "redeemed": 2, "keys": 1, "state": 1}
 """So many of the first columns sort a table; those of changes are not beside each other."""
 _TRUTHS = {"disabled", "issued"}
 

@@ -57,7 +57,7 @@ def damage(path: Path) -> str:
 
 def _examined(database: sqlite3.Connection) -> Examined:
     wrong = [f"the database is damaged ({said}): {_RESTORE}" for said in _integrity(database)]
-    for check in (_schema, _journal, _salts, _changes):
+    for check in (_schema, _journal, _salts, _changes, _subjects):
         wrong += _tried(check, database)
     newest = _first(database, "SELECT instant FROM changes ORDER BY revision DESC LIMIT 1")
     state = _first(database, "SELECT revision, longest FROM state")
@@ -113,6 +113,16 @@ def _changes(database: sqlite3.Connection) -> Iterator[str]:
     state = _first(database, "SELECT revision FROM state")
     if newest and state and (newest[0] or 0) > state[0]:
         yield f"the newest change is {newest[0]}, and the revision is {state[0]}: run `capsvc recover`"
+
+
+def _subjects(database: sqlite3.Connection) -> Iterator[str]:
+    if missing_steps(database):  # which is said above
+        return
+    lost = _first(
+        database, "SELECT user FROM subjects LEFT JOIN users ON users.name = user WHERE users.name IS NULL LIMIT 1"
+    )
+    if lost:
+        yield f"the user {lost[0]} of an identity provider is missing: {_RESTORE}"
 
 
 def _first(database: sqlite3.Connection, query: str, *values: str) -> tuple[Any, ...] | None:

@@ -58,6 +58,29 @@ def m001_first_tables(db: Database) -> None:
     )
 
 
+@MIGRATIONS()
+def m002_subjects(db: Database) -> None:
+    """Whom issuers of ID tokens know, and which ID tokens were used."""
+    db.executescript(
+        """
+        CREATE TABLE subjects (
+            issuer TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            user TEXT NOT NULL UNIQUE,
+            granted TEXT NOT NULL,
+            PRIMARY KEY (issuer, subject)
+        ) WITHOUT ROWID;
+        CREATE TABLE redeemed (
+            issuer TEXT NOT NULL,
+            mark TEXT NOT NULL,
+            ends TEXT NOT NULL,
+            PRIMARY KEY (issuer, mark)
+        ) WITHOUT ROWID;
+        CREATE INDEX redeemed_ends ON redeemed (ends);
+        """
+    )
+
+
 def missing_steps(connection: sqlite3.Connection) -> list[str]:
     """List the steps that a database still has to be brought up to date by."""
     return [step.name for step in MIGRATIONS.pending(Database(connection))]

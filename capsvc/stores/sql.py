@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import wraps
 from secrets import token_bytes
-from typing import ParamSpec, TypeVar
 
-from capsvc.errors import CredentialsRefused, Refused, StoreBusy, UnknownUser, WentBack
-from capsvc.stores import ASKED, DEFAULT_SALT_NAME, Changes, IssuedSalt, NewUser, Reading, SaltName, StoredKey, User
+from capsvc.errors import CredentialsRefused, Refused, UnknownUser, WentBack
+from capsvc.stores import (
+    ASKED,
+    DEFAULT_SALT_NAME,
+    Assertion,
+    Changes,
+    IssuedSalt,
+    NewUser,
+    Reading,
+    SaltName,
+    StoredKey,
+    User,
+)
 from capsvc.stores.column import (
     Transaction,
     as_salt_name,
@@ -32,37 +41,16 @@ from capsvc.stores.column import (
 )
 from capsvc.stores.history import History
 from capsvc.stores.onward import Onward
+from capsvc.stores.repetition import repeated
+from capsvc.stores.subjects import demand_password, redeem
 from caveats import time_text
 from caveats.memo import Tally
 from caveats.opaque import SALT_BYTES
 from caveats.proven import NONCE_PREFIX
 
 HALF_A_DAY = 12 * 3600
-_ATTEMPTS = 5
 _USERS = "SELECT name, audiences, disabled, created FROM users"
 _SALT_NAMES = 'SELECT name, salt IS NULL, issued, changed FROM salts WHERE "user" = ? ORDER BY issued DESC, name'
-
-_Given = ParamSpec("_Given")
-_Answer = TypeVar("_Answer")
-
-
-class Conflict(StoreBusy):
-    """Two transactions got in each other's way, and this one was rolled back whole: it may be tried again."""
-
-
-def repeated(method: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
-    """Try a method again, a few times, where its transaction was rolled back for another's sake."""
-
-    @wraps(method)
-    def tried(*arguments: _Given.args, **named: _Given.kwargs) -> _Answer:
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return method(*arguments, **named)
-            except Conflict:
-                continue
-        return method(*arguments, **named)
-
-    return tried
 
 
 class SQLStore(ABC):
@@ -105,7 +93,7 @@ class SQLStore(ABC):
     def password(self, user: str) -> str | None:
         with self._reading() as transaction:
             row = transaction.execute("SELECT password FROM users WHERE name = ? AND NOT disabled", (user,)).fetchone()
-        return row[0] if row else None
+        return row[0] or None if row else None
 
     @repeated
     def issue_salt(self, user: str, name: str, password: str | None, now: str) -> IssuedSalt:
@@ -147,6 +135,11 @@ class SQLStore(ABC):
                     taken.append(user.name)
         return taken
 
+    @repeated
+    def redeem(self, assertion: Assertion, now: str) -> str:
+        with self._writing() as transaction:
+            return redeem(transaction, assertion, now)
+
     def user(self, name: str) -> User:
         with self._reading() as transaction:
             row = transaction.execute(f"{_USERS} WHERE name = ?", (name,)).fetchone()
@@ -168,6 +161,7 @@ class SQLStore(ABC):
     def set_password(self, user: str, password: str, now: str, current: str | None = None) -> int:
         with self._writing() as transaction:
             demand_user(transaction, user)
+            demand_password(transaction, user)
             wanted = (password, user, current, current)
             changed = transaction.execute(
                 "UPDATE users SET password = ? WHERE name = ? AND (CAST(? AS TEXT) IS NULL OR password = ?)", wanted
@@ -188,6 +182,8 @@ class SQLStore(ABC):
     ) -> int:
         with self._writing() as transaction:
             known = demand_user(transaction, user)
+            if password is not None:
+                demand_password(transaction, user)
             wanted: dict[str, object] = {} if password is None else {"password": password}
             if audiences is not None and known["audiences"] != " ".join(sorted(set(audiences))):
                 wanted["audiences"] = " ".join(sorted(set(audiences)))

@@ -21,6 +21,7 @@ from capsvc.stores.history import History
 from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from capsvc.stores.sql import SQLStore
+from capsvc.stores.subjects import bar
 from caveats.opaque import SALT_BYTES
 
 _HISTORY_WORDS = "CAST(strftime('%s', instant) AS INTEGER)", "CAST(strftime('%s', 'now') AS INTEGER)"
@@ -122,6 +123,7 @@ class SQLiteStore(SQLStore):
         with self._connections.writing() as connection:
             # SQLite's own random numbers are not made for secrets.
             connection.create_function("fresh_salt", 0, lambda: token_bytes(SALT_BYTES))
+            bar(connection, now)
             return recover(connection, "fresh_salt()", above, retired, now)
 
     def demand_writable(self) -> None:

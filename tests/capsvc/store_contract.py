@@ -1,4 +1,4 @@
-"""The contract of a store: users, passwords, keys; inherited, the salt column and its history. Every engine has it."""
+"""The contract of a store: users, passwords, keys; inherited: the column, its history, subjects."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from capsvc.errors import CredentialsRefused, Refused, UnknownUser
 from capsvc.stores import ISSUED_NAMES, LEAP, NewUser, Store, StoredKey, User
 from tests.capsvc.store_contract_column import HASH, LATER, NOW, Engine, add, salt_of
 from tests.capsvc.store_contract_history import HistoryContract
+from tests.capsvc.store_contract_subjects import SubjectsContract
 
 
-class StoreContract(HistoryContract):
+class StoreContract(HistoryContract, SubjectsContract):
     """What holds for every engine. A subclass provides the fixture ``engine``: the store, and ways to look at it."""
 
     # Users

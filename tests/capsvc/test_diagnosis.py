@@ -123,6 +123,7 @@ FAULTS: list[tuple[Callable[[Home], object], str]] = [
     (_sql("DELETE FROM state"), "has lost its state: `capsvc restore` a backup"),
     (_sql("DELETE FROM salts WHERE user = 'alice'"), "the user alice has no default salt"),
     (_sql("UPDATE salts SET salt = x'00112233445566778899aabbccddeeff' WHERE user = 'bob'"), "the user bob has no"),
+    (_sql("INSERT INTO subjects VALUES ('https://idp.example', 's', 'x-1', '')"), "the user x-1 of an identity"),
     (_sql("UPDATE state SET revision = 1"), "the newest change is 2, and the revision is 1: run `capsvc recover`"),
     (_sql("INSERT INTO _sqlite_migrations VALUES (9, 'capsvc', 'm099', '')"), "a later version, which knows m099"),
     (_sql("DELETE FROM _sqlite_migrations"), "of an earlier version, without m001"),

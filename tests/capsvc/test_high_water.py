@@ -26,6 +26,7 @@ from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.installation import quick_directory
 from tests.capsvc.store_contract import StoreContract
 from tests.capsvc.store_contract_column import LATER, NOW, Engine, add
+from tests.capsvc.store_contract_subjects import asserted
 from tests.capsvc.test_sqlite import engine_of
 
 
@@ -169,6 +170,7 @@ def test_every_change_is_recorded_before_it_is_acknowledged(engine: Engine, wate
     changes = [
         lambda: store.add_users([NewUser("alice", "hash")], NOW),
         lambda: store.issue_salt("alice", "laptop", None, NOW),
+        lambda: store.redeem(asserted(), NOW),
         lambda: store.set_password("alice", "another", NOW),
         lambda: store.set_audiences("alice", ["billing"], NOW),
         lambda: store.set_disabled("alice", True, NOW),

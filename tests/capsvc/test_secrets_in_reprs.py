@@ -6,7 +6,7 @@ import pytest
 
 from capsvc.http.discharges import Asked, Discharged
 from capsvc.http.revocations import PasswordChange
-from capsvc.http.tokens import Login, Token
+from capsvc.http.tokens import IdTokenLogin, Login, Token
 from capsvc.http.users import Addition, Change
 from capsvc.http.verification import Question
 from capsvc.settings import Settings
@@ -21,6 +21,7 @@ SALT = b"sixteen secrets!"
     "held",
     [
         Login("alice", SECRET),
+        IdTokenLogin(SECRET),
         Token(SECRET, "alice", None, "default", "nonce", "", ""),
         PasswordChange(SECRET, SECRET),
         Addition("alice", SECRET),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from tests.fuzz import connections, files, parties, tokens, words
+from tests.fuzz import connections, files, identities, parties, tokens, words
 
 Target = Callable[[bytes], None]
 
@@ -17,6 +17,7 @@ _TARGETS: tuple[Target, ...] = (
     connections.environ, connections.service,
     files.settings, files.shares, files.exported, files.profiles, files.user_line, files.log_line, files.phc,
     files.name,
+    identities.id_token, identities.key_set,
     parties.address, parties.answer, parties.ticket, parties.sealed, parties.date, parties.page,
 )  # fmt: skip
 

@@ -13,7 +13,9 @@ from capsvc.stores.postgresql.following import Following
 from capsvc.stores.postgresql.server import Server
 from capsvc.stores.postgresql.tables import bring_up_to_date, make_room
 from capsvc.stores.postgresql.transactions import CERTAIN, Transaction
-from capsvc.stores.sql import SQLStore, repeated
+from capsvc.stores.repetition import repeated
+from capsvc.stores.sql import SQLStore
+from capsvc.stores.subjects import bar
 
 _WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _HISTORY_WORDS = "CAST(EXTRACT(EPOCH FROM recorded) AS BIGINT)", "CAST(EXTRACT(EPOCH FROM now()) AS BIGINT)"
@@ -98,6 +100,7 @@ class PostgreSQLStore(SQLStore):
     def recover(self, above: int, retired: Collection[str], now: str) -> Recovery:
         with self.server.bulk(_WRITING) as transaction:
             _demand_alone(transaction)
+            bar(transaction, now)
             recovery = recover(transaction, _FRESH_SALT, above, retired, now)
         self.server.notify()
         return recovery

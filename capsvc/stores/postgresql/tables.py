@@ -71,7 +71,27 @@ _FIRST_TABLES = (
     )
     """,
 )
-STEPS = (_FIRST_TABLES,)
+_SUBJECTS = (
+    """
+    CREATE TABLE subjects (
+        issuer TEXT COLLATE "C" NOT NULL,
+        subject TEXT COLLATE "C" NOT NULL,
+        "user" TEXT COLLATE "C" NOT NULL UNIQUE,
+        granted TEXT NOT NULL,
+        PRIMARY KEY (issuer, subject)
+    )
+    """,
+    """
+    CREATE TABLE redeemed (
+        issuer TEXT COLLATE "C" NOT NULL,
+        mark TEXT COLLATE "C" NOT NULL,
+        ends TEXT NOT NULL,
+        PRIMARY KEY (issuer, mark)
+    )
+    """,
+    "CREATE INDEX redeemed_ends ON redeemed (ends)",
+)
+STEPS = (_FIRST_TABLES, _SUBJECTS)
 
 _APPLIED = "CREATE TABLE IF NOT EXISTS steps (step INTEGER PRIMARY KEY)"
 _FORGET_BEATS = "DELETE FROM beats WHERE recorded < now() - INTERVAL '1 day'"

@@ -25,7 +25,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 
 from capsvc.errors import CapsvcError, SettingsError, StoreBusy, StoreUnavailable
 from capsvc.stores.column import Rows
-from capsvc.stores.sql import Conflict
+from capsvc.stores.repetition import Conflict
 
 PATIENCE_SECONDS = 2.0
 """So long one transaction may take; half of that it waits for a lock."""

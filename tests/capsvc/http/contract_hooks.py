@@ -29,6 +29,7 @@ for _format, _values in {
     "text": st.from_regex("[a-z\u00e9 /%]{1,20}", fullmatch=True),
     "utc-second": st.datetimes().map(lambda at: f"{at.replace(microsecond=0).isoformat()}Z"),
     "predicate": st.sampled_from(_PREDICATES),
+    "id-token": st.from_regex("[A-Za-z0-9_-]{1,20}[.][A-Za-z0-9_-]{1,20}[.][A-Za-z0-9_-]{1,20}", fullmatch=True),
     "ticket": st.sampled_from(os.environ["CONTRACT_TICKETS"].split()),
 }.items():
     schemathesis.openapi.format(_format, _values)

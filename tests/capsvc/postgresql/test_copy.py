@@ -13,9 +13,18 @@ from capsvc.stores import NewUser, StoredKey
 from capsvc.stores.postgresql import PostgreSQLStore
 from capsvc.stores.sqlite import SQLiteStore
 from tests.capsvc.store_contract_column import HASH, LATER, NOW
+from tests.capsvc.store_contract_subjects import asserted
 from tests.forks import run
 
-_ORDERS = {"users": "1", "salts": "1, 2", "changes": "1, 2, 3", "keys": "1", "state": "1"}
+_ORDERS = {
+    "users": "1",
+    "salts": "1, 2",
+    "changes": "1, 2, 3",
+    "subjects": "1, 2",
+    "redeemed": "1, 2",
+    "keys": "1",
+    "state": "1",
+}
 
 
 @pytest.fixture
@@ -31,6 +40,7 @@ def filled(path: Path) -> Path:
         store.add_users([NewUser(f"user{number}", HASH) for number in range(1500)], NOW)
         store.issue_salt("alice", "laptop", None, NOW)
         store.revoke_name("alice", "held", NOW)
+        store.redeem(asserted(audiences=("billing",)), NOW)
         store.revoke_nonce("bob", "n", LATER)
         store.set_disabled("bob", True, LATER)
         store.panic(NOW)
@@ -58,7 +68,7 @@ def _all(path: Path) -> dict[str, list[tuple[object, ...]]]:
 def test_a_copy_there_and_back_is_the_same(tmp_path: Path, filled: Path, url: str) -> None:
     back = tmp_path / "back.db"
     status, said = _copy(tmp_path, url, filled, "postgresql")
-    assert (status, said) == (0, "copied 1505 users, 1508 salts, 1510 changes, 2 keys\n"), said
+    assert (status, said) == (0, "copied 1506 users, 1509 salts, 1511 changes, 1 subjects, 2 redeemed, 2 keys\n"), said
     assert _copy(tmp_path, url, "postgresql", back) == (status, said)
     assert _all(back) == _all(filled)
     with closing(SQLiteStore(filled)) as one, closing(PostgreSQLStore(url)) as other:

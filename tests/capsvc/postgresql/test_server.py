@@ -16,7 +16,7 @@ from capsvc.errors import SettingsError, StoreBusy, StoreUnavailable
 from capsvc.stores import NewUser
 from capsvc.stores.postgresql import PostgreSQLStore, tables, transactions
 from capsvc.stores.postgresql.transactions import NotAcknowledged
-from capsvc.stores.sql import Conflict
+from capsvc.stores.repetition import Conflict
 from tests.capsvc.postgresql.cluster import Cluster, wait_until
 from tests.capsvc.store_contract_column import HASH, LATER, NOW
 

@@ -1,0 +1,1 @@
+"""Identity from elsewhere: an OpenID Connect provider logs users in, and capsvc takes its ID tokens."""
