@@ -226,7 +226,7 @@ def test_one_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, issuer: Hos
                         return
                     with suppress(OSError):
                         connection.sendall(b"H")
-            ended.set()
+                ended.set()
 
         thread = threading.Thread(target=drip)
         thread.start()
