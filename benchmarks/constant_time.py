@@ -149,7 +149,7 @@ def login(make: Callable[[Settings], Passwords] = Passwords) -> Iterator[Prepare
 
             def operation() -> None:
                 with suppress(CredentialsRefused):
-                    runner.run(authority.log_in(user, "a wrong password", None))
+                    runner.run(authority.log_in(user, "a wrong password", None, then=lambda minted: minted))
 
             return operation
 

@@ -2,8 +2,8 @@
 
 A steady client asks ``/v1/auth``; then logins come at ten times what can be hashed, from many addresses, half of them
 with a wrong password; then they stop. All of it happens in turn, round after round, and a ratio is the median of the
-ratios of each round. The client and the flood run on the same machine as the service. The flood gives way to everything
-else, as hashing does: on a machine of its own it would take nothing from the service.
+ratios of each round. The client and the flood run on the same machine as the service, and take from it what they need.
+The flood comes evenly: one that gives way to everything else is held up, and then sends at once all that it missed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import http.client
 import json
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -20,7 +21,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.live import PASSWORD, Live, live
-from capsvc.process import step_back
 
 BAR = 2.0
 """How many times longer verification may take in its slowest hundredth, while a flood runs."""
@@ -29,6 +29,8 @@ _TIMES_CAPACITY = 10
 _PATIENCE_SECONDS = 30.0
 _STEADY_CONNECTIONS = 8
 _EVERY_SECONDS = 0.0025
+_TIMESTAMPS, _TIMESPEC = 35, struct.Struct("@qq")
+"""SO_TIMESTAMPNS of Linux, which Python does not name, and what it tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _round(service: Live, token: str, capacity: float, seconds: float) -> Round:
     }
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.flood_load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parents[1], preexec_fn=step_back,
+        cwd=Path(__file__).parents[1],
     ) as flood:  # fmt: skip
         if flood.stdin is None or flood.stdout is None:
             raise ValueError("a process that is told what to do needs pipes")
@@ -144,9 +146,12 @@ class Steady:
         self._connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(_STEADY_CONNECTIONS)]
         for each in self._connections:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            each.setsockopt(socket.SOL_SOCKET, _TIMESTAMPS, 1)
 
     def ask(self, seconds: float) -> list[float]:
-        """Ask for so long; return how long each answer took in ms.
+        """Ask for so long; return how long each answer took in ms, from the question to when the kernel had it.
+
+        When this process then got a turn on a busy machine, says nothing of the service.
 
         Questions that should have been asked while an answer was awaited count as asked: what made one wait would
         have made all of them wait.
@@ -158,10 +163,10 @@ class Steady:
             if pause > 0:
                 time.sleep(pause)
             connection = self._connections[number % len(self._connections)]
-            asked = time.perf_counter()
+            asked = time.time_ns()
             connection.send(self._request)
-            answer = connection.recv(65536)
-            waited = time.perf_counter() - asked
+            answer, told, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(_TIMESPEC.size))
+            waited = (_arrived(told) - asked) / 1e9
             if not answer.startswith(b"HTTP/1.1 204"):
                 raise RuntimeError(f"a good capability was answered {answer[:20]!r}")
             while waited > 0:
@@ -175,6 +180,13 @@ class Steady:
         """Let go of the connections."""
         for each in self._connections:
             each.close()
+
+
+def _arrived(told: list[tuple[int, int, bytes]]) -> int:
+    """When the kernel received an answer, in ns since 1970 (socket(7), SO_TIMESTAMPNS)."""
+    ((_, _, value),) = told
+    seconds, nanoseconds = _TIMESPEC.unpack(value)
+    return int(seconds * 1_000_000_000 + nanoseconds)
 
 
 def _capacity(service: Live, seconds: float) -> float:

@@ -43,15 +43,17 @@ class Flood:
             selector.register(connection, selectors.EVENT_READ)
             free.append(connection)
             opened.append(connection)
+        logins = [self._login() for _ in range(int(seconds * self.rate) + 1)]
         begun, sent = time.monotonic(), 0
         while (now := time.monotonic() - begun) < seconds:
             for _ in range(int(now * self.rate) - sent):
                 sent += 1
                 if free:
-                    free.popleft().send(self._login())
+                    free.popleft().send(logins.pop())
                 else:
                     self.statuses["unsent"] += 1
-            self._read(selector, free, 0.005)
+            due = begun + (sent + 1) / self.rate
+            self._read(selector, free, max(0.0, due - time.monotonic()))
         deadline = time.monotonic() + 5
         while len(free) < self.connections and time.monotonic() < deadline:
             self._read(selector, free, 0.05)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_bytes
-
-from anyio import to_thread
+from typing import TypeVar
 
 from capsvc.acts import API, Act, Presented
 from capsvc.counters import ACCEPTED, REFUSED
@@ -33,6 +33,8 @@ from caveats import (
 )
 from caveats.encoding import encode_base64
 from caveats.proven import NONCE_PREFIX
+
+T = TypeVar("T")
 
 _NONCE_BYTES = 16
 
@@ -96,11 +98,13 @@ class Authority:
         lifetime: int = 0,
         *,
         address: str | None = None,
-    ) -> Minted:
-        """Check a password and mint a root macaroon.
+        then: Callable[[Minted], T],
+    ) -> T:
+        """Check a password, mint a root macaroon, and return what ``then`` makes of it.
 
-        ``lifetime`` is in seconds, 0 for the usual one; ``address`` is where the password comes from, all
-        that say none counting as one. Raises CredentialsRefused; Refused for an audience that the user may
+        All on the slot's thread, for each change of threads costs the event loop, and who waits for it, as much as
+        a verification. ``lifetime`` is in seconds, 0 for the usual one; ``address`` is where the password comes from,
+        all that say none counting as one. Raises CredentialsRefused; Refused for an audience that the user may
         not have, a holder's salt name, or a lifetime that is too long; ValueError for a salt's name that
         is none; TooMany before, and TooBusy instead of, the slow hash.
         """
@@ -109,14 +113,12 @@ class Authority:
         logins = self._node.counters.logins
         with self._rates.password_try(user, address):
             try:
-                issued, now = await self._slots.run(self._log_in, user, password, salt_name)
+                made = await self._slots.run(lambda: then(self._log_in(user, password, audience, salt_name, span)))
             except CredentialsRefused:
                 logins[REFUSED] += 1
                 raise
         logins[ACCEPTED] += 1
-        if audience is not None and audience not in issued.audiences:
-            raise Refused(f"{user} may not have macaroons for the audience {audience}")
-        return await to_thread.run_sync(self._mint, user, audience, salt_name, issued, now, span)
+        return made
 
     def admit(self, assertion: Assertion, audience: str | None, salt_name: str, lifetime: int) -> Minted:
         """Use a proven ID token up and mint a root macaroon for its user.
@@ -133,11 +135,21 @@ class Authority:
             issued = self._store.issue_salt(user, salt_name, None, now)
         except CredentialsRefused:
             raise Refused(f"{user} is disabled here: ask an administrator") from None
-        if audience is not None and audience not in issued.audiences:
-            raise Refused(f"{user} may not have macaroons for the audience {audience}")
         return self._mint(user, audience, salt_name, issued, now, span)
 
-    def _log_in(self, user: str, password: str, salt_name: str) -> tuple[IssuedSalt, str]:
+    def _log_in(self, user: str, password: str, audience: str | None, salt_name: str, span: timedelta) -> Minted:
+        issued, now = self._issue(user, password, salt_name)
+        return self._mint(user, audience, salt_name, issued, now, span)
+
+    def _mint(
+        self, user: str, audience: str | None, salt_name: str, issued: IssuedSalt, now: str, span: timedelta
+    ) -> Minted:
+        if audience is not None and audience not in issued.audiences:
+            raise Refused(f"{user} may not have macaroons for the audience {audience}")
+        begins = max(time_text(_moment(now) - self._settings.skew), self._store.read("", ()).salts.panic)
+        return self._write(user, audience, salt_name, issued.salt, begins, time_text(_moment(now) + span))
+
+    def _issue(self, user: str, password: str, salt_name: str) -> tuple[IssuedSalt, str]:
         """Verify a password, then read the salt in one look that says the password is still the same.
 
         Returns the salt, and an instant at which it had not been replaced yet: counted from a later one, a
@@ -161,12 +173,6 @@ class Authority:
         if hash is None:
             raise CredentialsRefused("user and password do not belong together")
         return hash
-
-    def _mint(
-        self, user: str, audience: str | None, salt_name: str, issued: IssuedSalt, now: str, span: timedelta
-    ) -> Minted:
-        begins = max(time_text(_moment(now) - self._settings.skew), self._store.read("", ()).salts.panic)
-        return self._write(user, audience, salt_name, issued.salt, begins, time_text(_moment(now) + span))
 
     def renew(self, capability: Capability, lifetime: int = 0) -> Minted:
         """Mint a macaroon that says what a live root says, with a fresh nonce and a later expiry.

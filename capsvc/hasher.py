@@ -6,11 +6,15 @@ the processor keeps the event loop waiting. And at the usual priority, hashing k
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
@@ -24,9 +28,11 @@ from capsvc.errors import CapsvcError
 class DistantHasher(PasswordHasher):
     """A password hasher that has other processes hash: started when first needed, used by one thread at a time."""
 
-    def __init__(self, **parameters: Any) -> None:
+    def __init__(self, turns: Sequence[Path] = (), **parameters: Any) -> None:
+        """Of all processes that are given the same files as ``turns``, no more hash at once than there are files."""
         super().__init__(**parameters)
-        self._command = (sys.executable, "-P", "-m", "capsvc.hasher", json.dumps(parameters))
+        given = json.dumps({"turns": [str(each) for each in turns], "parameters": parameters})
+        self._command = (sys.executable, "-P", "-m", "capsvc.hasher", given)
         self._idle: SimpleQueue[_Process] = SimpleQueue()
 
     def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
@@ -98,9 +104,35 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     process.harden()
     process.step_back()
-    hasher = PasswordHasher(**json.loads(sys.argv[1]))
+    given = json.loads(sys.argv[1])
+    hasher, turns = PasswordHasher(**given["parameters"]), [os.open(each, os.O_RDWR) for each in given["turns"]]
     for line in sys.stdin.buffer:
-        print(json.dumps(_answer(hasher, json.loads(line))), flush=True)
+        with _turn(turns):
+            answer = _answer(hasher, json.loads(line))
+        print(json.dumps(answer), flush=True)
+
+
+@contextmanager
+def _turn(turns: Sequence[int]) -> Iterator[None]:
+    """Wait until one of some files is nobody else's, if there are any. The kernel takes it back from who ends."""
+    if not turns:
+        yield
+        return
+    taken = _taken(turns)
+    try:
+        yield
+    finally:
+        fcntl.flock(taken, fcntl.LOCK_UN)
+
+
+def _taken(turns: Sequence[int]) -> int:
+    for each in turns:
+        with suppress(BlockingIOError):
+            fcntl.flock(each, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return each
+    waited_for = turns[os.getpid() % len(turns)]
+    fcntl.flock(waited_for, fcntl.LOCK_EX)
+    return waited_for
 
 
 def _answer(hasher: PasswordHasher, question: dict[str, str]) -> str:

@@ -4,7 +4,7 @@
 file shares of the key ring), ``high-water`` (what a database that went back is held to), ``address`` (where ``serve``
 listens), ``first-password`` (of the first user, once), ``replays.db`` (what the replay guard let in within the last
 minute, where it is on), ``outcomes/`` (how verifications ended, by minute), ``metrics/`` (what each worker
-counts), ``audit.jsonl`` (the audit log).
+counts), ``turns/`` (what the workers take turns at hashing by), ``audit.jsonl`` (the audit log).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from capsvc.stores.sqlite import SQLiteStore
 
 _DATABASE, _SHARES, _ADDRESS, _FIRST_PASSWORD = "capsvc.db", "keys.json", "address", "first-password"
 _HIGH_WATER, _REPLAYS, _OUTCOMES, _METRICS, _AUDIT = "high-water", "replays.db", "outcomes", "metrics", "audit.jsonl"
+_TURNS = "turns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,17 @@ class Home:
     def audit(self) -> AuditFile:
         """The audit log."""
         return AuditFile(self.path / _AUDIT)
+
+    def hashing_turns(self, count: int) -> list[Path]:
+        """Name so many files, and make them, by which the workers take turns at hashing. Raises StoreUnavailable."""
+        turns = [self.path / _TURNS / str(number) for number in range(count)]
+        try:
+            turns[0].parent.mkdir(mode=0o700, exist_ok=True)
+            for each in turns:
+                each.touch(mode=0o600)
+        except OSError as wrong:
+            raise StoreUnavailable(f"the home {self.path} cannot be written: {wrong.strerror}") from None
+        return turns
 
     @property
     def exists(self) -> bool:

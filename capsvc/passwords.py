@@ -1,4 +1,4 @@
-"""Passwords: the one slow hash, Argon2id, run off the event loop and never more often at once than there are cores.
+"""Passwords: the one slow hash, Argon2id, run off the event loop, on the cores that no event loop needs.
 
 Parameters follow the OWASP Password Storage Cheat Sheet's minimum for Argon2id (19 MiB, two passes, one
 lane), which the settings can raise and not lower.
@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from secrets import token_hex
 from time import perf_counter_ns
@@ -100,11 +101,20 @@ def check_phc(text: str) -> str:
     return text
 
 
+def spare_cores(workers: int) -> int:
+    """Say how many cores the event loops of so many workers leave, and at least one.
+
+    Where hashing has every core, it is in the way at each of them: Linux gives one that waits, if of the lowest
+    priority, still now and then some milliseconds before another goes on.
+    """
+    return max(1, len(os.sched_getaffinity(0)) - workers)
+
+
 class HashingSlots:
-    """Runs slow hashes on threads: one slot a core, shared among workers; nobody waits over a second."""
+    """Runs slow hashes on threads: one slot a spare core, shared among workers; nobody waits over a second."""
 
     def __init__(self, workers: int = 1, counters: Counters | None = None) -> None:
-        self.count = max(1, len(os.sched_getaffinity(0)) // workers)
+        self.count = max(1, spare_cores(workers) // workers)
         self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
         self._free = asyncio.Semaphore(self.count)
         self._waiting = 0
@@ -118,7 +128,8 @@ class HashingSlots:
         self._waiting += 1
         self._queue[WAITING] += 1
         try:
-            await asyncio.wait_for(self._free.acquire(), QUEUE_SECONDS)
+            async with asyncio.timeout(QUEUE_SECONDS):
+                await self._free.acquire()
         except TimeoutError:
             self._turned_away[0] += 1
             raise TooBusy(1) from None
@@ -126,7 +137,8 @@ class HashingSlots:
             self._waiting -= 1
             self._queue[WAITING] -= 1
         self._queue[RUNNING] += 1
-        running = asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        call = partial(copy_context().run, function, *arguments)  # what is logged there is of the same request
+        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
         running.add_done_callback(partial(self._release, perf_counter_ns()))
         return await asyncio.shield(running)  # a client that leaves does not free the slot: the thread does
 

@@ -122,8 +122,10 @@ def serve(
     else:
         # Once it has ended gracefully, uvicorn raises the signal that it was ended by again: to end well is 0.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        server = uvicorn.Server(config)
+        process.settle()
         with contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])
 
 
 def verify(

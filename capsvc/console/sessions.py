@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import Scope
 
 from capsvc.acts import CONSOLE, MINT, REVOKE, Act
+from capsvc.authority import Minted
 from capsvc.console.cookies import read_cookie, write_cookie
 from capsvc.hkdf import hkdf_sha256
 from capsvc.http.facts import connection_facts
@@ -83,12 +84,15 @@ class Sessions:
 
     async def begin(self, realm: Realm, user: str, password: str, address: str | None) -> str:
         """Check a password from an address; return the ``Set-Cookie`` of a new session. Raises what a login raises."""
-        minted = await self._service.authority.log_in(
-            user, password, realm.audience, SALT_NAME, self._lifetime, address=address
+
+        def cookie(minted: Minted) -> str:
+            token = attenuate(minted.token, realm.narrowing, limits=self._service.settings.limits)
+            self._service.record(minted.act(MINT, CONSOLE, narrowed=[realm.narrowing]))
+            return self._cookie(realm, minted.written.key_name.key_id, token)
+
+        return await self._service.authority.log_in(
+            user, password, realm.audience, SALT_NAME, self._lifetime, address=address, then=cookie
         )
-        token = attenuate(minted.token, realm.narrowing, limits=self._service.settings.limits)
-        await self._service.recorded(minted.act(MINT, CONSOLE, narrowed=[realm.narrowing]))
-        return await to_thread.run_sync(self._cookie, realm, minted.written.key_name.key_id, token)
 
     async def find(self, request: Request, realm: Realm) -> Session | None:
         """Prove the session of a request; None where there is none, or none any more.

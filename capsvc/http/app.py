@@ -27,6 +27,7 @@ from capsvc.http.auth import Auth
 from capsvc.http.connections import STATE, Connections
 from capsvc.http.contract import Contract
 from capsvc.http.dispatch import Dispatching
+from capsvc.http.doors import Doors
 from capsvc.http.endpoint import Endpoint
 from capsvc.http.exchanges import Exchanges
 from capsvc.http.metrics import Metrics
@@ -47,7 +48,9 @@ def create() -> Starlette:
     It hardens the process, for in each worker this comes first.
     """
     process.harden()
-    return application(Service.of(Home.of(os.environ)))
+    app = application(Service.of(Home.of(os.environ)))
+    process.settle()
+    return app
 
 
 def application(service: Service) -> Starlette:
@@ -65,21 +68,25 @@ def application(service: Service) -> Starlette:
         StarletteRoute("/v1/auth/{original:path}", Auth(service, "/v1/auth")),
     ]
 
+    log = service.log if service.settings.access_log else None
+    exchanges = Exchanges(service.proxies, service.counters.answers, log)
+    # Where ID tokens are taken, what a login costs is known only once its body was read.
+    demands = {(b"/v1/tokens", b"POST"): service.slots.demand_room} if service.federation is None else {}
+    doors = Doors(demands, exchanges)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with anyio.create_task_group() as beside:
             beside.start_soon(_keep_outcomes, service)
             beside.start_soon(_keep_counts, service)
-            yield {STATE: Connections(service.settings, service.polls.end)}
+            yield {STATE: Connections(service.settings, doors, service.polls.end)}
             beside.cancel_scope.cancel()
         service.write_outcomes()
         service.close()
 
     app = Dispatching(
         dict(_ahead(table, guarded)),
-        Exchanges(service.proxies, service.counters.answers, service.log if service.settings.access_log else None),
-        # Where ID tokens are taken, what a login costs is known only once its body was read.
-        {("/v1/tokens", "POST"): service.slots.demand_room} if service.federation is None else {},
+        exchanges,
         routes=[*_by_path(table, guarded), *described, *pages(service)],
         lifespan=lifespan,
         exception_handlers={

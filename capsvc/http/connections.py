@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from capsvc.http.doors import Doors
 from capsvc.settings import Settings
 
 STATE = "capsvc.connections"
@@ -32,9 +34,10 @@ _LARGE = (431, "head-too-large", "The head of the request is too large", "Send f
 class Connections:
     """The connections of one worker: each is looked at every now and then, and makes way when there are too many."""
 
-    def __init__(self, settings: Settings, end: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, doors: Doors, end: Callable[[], None]) -> None:
         """``end`` is called, once or more, when the connections are about to end: let nobody wait any longer."""
         self.settings = settings
+        self.doors = doors
         self.begin_to_end = end
         self.most = min(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHER_DESCRIPTORS)
         self._open: dict[Connection, None] = {}
@@ -85,6 +88,8 @@ class Connection(HttpToolsProtocol):
     _unsent_since: float | None = None
     _head_bytes = 0
     _is_ending = False
+    _is_turned_away = False
+    """Whether the request that is being read was answered already, and whatever comes of it is dropped."""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin: the span of the first head begins now."""
@@ -131,22 +136,46 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > _MOST_HEADERS or (self._head_bytes > most and self._head_length() > most):
             self._refuse(*_LARGE)
             return
+        if self._turn_away():
+            return
         super().on_headers_complete()
         if self._is_ending and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def _turn_away(self) -> bool:
+        """Answer a request for which there is no room, if its turn has come and it is a plain one."""
+        if not self.is_waiting or self.root_path or self.parser.should_upgrade():
+            return False
+        method = self.parser.get_method()
+        self.scope["method"] = method.decode("ascii")
+        stays = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive() and not self._is_ending
+        headers = self.server_state.default_headers
+        headers = headers if stays else [*headers, (b"connection", b"close")]
+        answer = self._all.doors.refusal(cast(Scope, self.scope), self.url, method, headers)
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        if stays:
+            self._is_turned_away = True
+        else:
+            self.transport.close()
+        return True
 
     def _head_length(self) -> int:
         return len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body came."""
-        if not self.transport.is_closing():
+        if not (self.transport.is_closing() or self._is_turned_away):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         self._body_since = None
-        if not self.transport.is_closing():
+        if self._is_turned_away:
+            self._is_turned_away = False
+            self.on_response_complete()  # of uvicorn: the connection waits for the next request
+        elif not self.transport.is_closing():
             super().on_message_complete()
 
     def look(self, now: float) -> None:
@@ -182,7 +211,9 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+        if self._is_turned_away:
+            pass  # it has its answer
+        elif self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             members = {"type": f"urn:capsvc:problem:{slug}", "title": title, "status": status, "detail": detail}
             body = json.dumps(members).encode("ascii")
             head = (

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capsvc.errors import TooBusy
 from capsvc.http.exchanges import Exchanges
 from capsvc.http.problems import problem_of
 
@@ -22,24 +21,15 @@ class Dispatching(Starlette):
     It stands before Starlette's handler of server errors too, which alone costs 2.5 µs of 37.
     """
 
-    def __init__(
-        self,
-        ahead: Mapping[tuple[str, str], ASGIApp],
-        exchanges: Exchanges,
-        doors: Mapping[tuple[str, str], Callable[[], None]],
-        **options: Any,
-    ) -> None:
-        """``doors`` raise what turns a request away before anything is read of it."""
+    def __init__(self, ahead: Mapping[tuple[str, str], ASGIApp], exchanges: Exchanges, **options: Any) -> None:
         super().__init__(**options)
         self._ahead = ahead
-        self._doors = doors
         self._exchanges = exchanges
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one connection. An internal error is answered, then raised for the server to log."""
         if scope["type"] == "http":
-            route = scope["path"], scope["method"]
-            app = None if scope.get("root_path") else self._ahead.get(route) or self._turned_away(route)
+            app = None if scope.get("root_path") else self._ahead.get((scope["path"], scope["method"]))
             if app is not None:
                 send = self._exchanges.begin_ahead(scope, send)
                 try:
@@ -53,15 +43,3 @@ class Dispatching(Starlette):
                 return
             send = self._exchanges.begin(scope, send)
         await super().__call__(scope, receive, send)
-
-    def _turned_away(self, route: tuple[str, str]) -> ASGIApp | None:
-        """What answers a request for which there is no room now: a problem. None where it may come in."""
-        try:
-            self._doors.get(route, _open)()
-        except TooBusy as full:
-            return problem_of(full)
-        return None
-
-
-def _open() -> None:
-    """Let everybody in."""

@@ -61,6 +61,14 @@ class Exchanges:
         if STATUS in scope:
             self._answers[scope[STATUS] // 100 - 1] += 1
 
+    def turned_away(self, scope: Scope, route: str, status: int) -> tuple[bytes, bytes]:
+        """Count and log what is answered before any application sees it; return the header with its id."""
+        serve(scope, self._proxies)
+        self._answers[status // 100 - 1] += 1
+        if self._log is not None:
+            self._log.info("access", method=scope["method"], route=route, status=status, milliseconds=0.0)
+        return HEADER, str(request_id()).encode("ascii")
+
     def _logged(self, log: FilteringBoundLogger, scope: Scope, send: Send) -> Send:
         """Log an exchange once its answer is sent: of the address only the route's template, which holds no token."""
         began, status = perf_counter(), 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +26,7 @@ from capsvc.logs import logger
 from capsvc.middleware import VERDICT
 from capsvc.node import Node, Verdict
 from capsvc.outcomes import OutcomeFile
-from capsvc.passwords import HashingSlots, Passwords
+from capsvc.passwords import HashingSlots, Passwords, spare_cores
 from capsvc.rates import Rates
 from capsvc.replay import ReplayGuard
 from capsvc.settings import Settings
@@ -69,7 +70,9 @@ class Service:
         store.tally = column.tally = counters.readings
         node = Node(column, home.shares, settings, counters=counters)
         node.ring().signing()
-        passwords, slots = Passwords(settings, DistantHasher), HashingSlots(settings.workers, counters)
+        turns = home.hashing_turns(spare_cores(settings.workers))
+        passwords = Passwords(settings, partial(DistantHasher, turns))
+        slots = HashingSlots(settings.workers, counters)
         rates = Rates(settings)
         location = settings.url or settings.address
         authority = Authority(node, store, passwords, slots, location, rates)

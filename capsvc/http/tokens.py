@@ -107,12 +107,12 @@ class Tokens:
         """Mint what a login from an address asks for. Raises what the one renderer of problems knows."""
         appended = self._predicates(login.caveats)
         try:
-            minted = await self._service.authority.log_in(
-                login.user, login.password, login.audience, login.salt, login.lifetime, address=address
-            )
+            return await self._service.authority.log_in(
+                login.user, login.password, login.audience, login.salt, login.lifetime, address=address,
+                then=lambda minted: self._handed_out(minted, appended, login.format, via),
+            )  # fmt: skip
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
-        return await self._handed_out(minted, appended, login.format, via)
 
     async def _exchange(self, login: IdTokenLogin, address: str | None) -> Token:
         """Mint for an ID token, narrowed to what its issuer's configuration says before anything else."""
@@ -126,9 +126,11 @@ class Tokens:
         except ValueError as wrong:
             raise bad_request(f"{wrong}.") from None
         narrowed, via = [*federated.caveats, *appended], OIDC + federated.name
-        return await self._handed_out(federated.minted, narrowed, login.format, via, federated.subject)
+        return await to_thread.run_sync(
+            self._handed_out, federated.minted, narrowed, login.format, via, federated.subject
+        )
 
-    async def _handed_out(
+    def _handed_out(
         self, minted: Minted, appended: list[Predicate], format: int, via: str, subject: str | None = None
     ) -> Token:
         """Narrow what was minted, and record it."""
@@ -142,7 +144,7 @@ class Tokens:
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
             )
-        await self._service.recorded(minted.act(MINT, via, narrowed=[str(each) for each in appended], subject=subject))
+        self._service.record(minted.act(MINT, via, narrowed=[str(each) for each in appended], subject=subject))
         return token
 
     def _predicates(self, caveats: list[str]) -> list[Predicate]:

@@ -108,7 +108,9 @@ class Installation:
         salt_name: str = "default",
         lifetime: int = 0,
     ) -> Minted:
-        return asyncio.run(self.authority.log_in(user, password, audience, salt_name, lifetime))
+        return asyncio.run(
+            self.authority.log_in(user, password, audience, salt_name, lifetime, then=lambda minted: minted)
+        )
 
     def verify(
         self, macaroon: Macaroon, audience: str | None = None, *, min_revision: int = 0, patient: bool = True

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from capsvc.hasher import DistantHasher
 from tests.capsvc.installation import OTHER_PASSWORD, PASSWORD, hash_of
 
 PARAMETERS = {"time_cost": 2, "memory_cost": 19456, "parallelism": 1, "hash_len": 32, "salt_len": 16}
+PATIENCE_SECONDS = 60.0
 _others: set[int] = set()
 """Those that hash for services of other modules in this process."""
 
@@ -95,3 +99,38 @@ def test_nothing_is_left_of_a_hasher_that_was_closed() -> None:
     while Path(f"/proc/{process}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def _waiting_for_locks() -> set[int]:
+    """The processes that wait for a lock of a file (proc(5), /proc/locks)."""
+    lines = Path("/proc/locks").read_text().splitlines()
+    return {int(line.split()[5]) for line in lines if line.split()[1] == "->"}
+
+
+def test_who_hashes_waits_for_its_turn_and_takes_it_from_who_has_ended(tmp_path: Path) -> None:
+    turn = tmp_path / "0"
+    turn.touch()
+    other = subprocess.Popen(["flock", str(turn), "sleep", "1000"], start_new_session=True)
+    with closing(DistantHasher([turn], **PARAMETERS)) as hasher, ThreadPoolExecutor(1) as threads:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while f":{turn.stat().st_ino} " not in Path("/proc/locks").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        done = threads.submit(hasher.verify, hash_of(PASSWORD), PASSWORD)
+        while not _waiting_for_locks() & set(_processes()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not done.done()
+        os.killpg(other.pid, signal.SIGKILL)
+        other.wait()
+        assert done.result()
+
+
+def test_with_a_turn_to_spare_nobody_waits(tmp_path: Path) -> None:
+    turns = [tmp_path / "0", tmp_path / "1"]
+    for each in turns:
+        each.touch()
+    with turns[0].open() as taken, closing(DistantHasher(turns, **PARAMETERS)) as hasher:
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        assert hasher.verify(hash_of(PASSWORD), PASSWORD)
+        assert hasher.verify(hash_of(PASSWORD), PASSWORD), "the turn was given back"

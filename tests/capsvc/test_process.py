@@ -89,3 +89,12 @@ def test_a_service_that_is_aborted_leaves_no_core(tmp_path: Path) -> None:
             process.wait()
     assert (os.WTERMSIG(status), os.WCOREDUMP(status)) == (signal.SIGABRT, False)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("core")] == []
+
+
+def test_what_is_there_when_it_settles_is_left_out_of_later_searches_for_garbage() -> None:
+    script = (
+        "import gc; from capsvc import process; kept = [[] for _ in range(10_000)]; process.settle();"
+        "print(gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1000, gc.isenabled())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 3

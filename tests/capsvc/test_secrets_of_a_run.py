@@ -283,7 +283,7 @@ def test_what_slips_out_anywhere_is_found(watched: Run) -> None:
 
 def _held(service: Service, user: str) -> Iterator[object]:
     """Every object of the core that holds a secret, and some that only might."""
-    minted = asyncio.run(service.authority.log_in(user, PASSWORD, None))
+    minted = asyncio.run(service.authority.log_in(user, PASSWORD, None, then=lambda minted: minted))
     token = minted.token
     macaroon = decode(token).append(f"salt = job.a1b2/{encode_base64(token_bytes(16))}".encode())
     presentation = Presentation(encode_text(macaroon))
@@ -306,7 +306,7 @@ def _held(service: Service, user: str) -> Iterator[object]:
     for attempt in (
         lambda: service.node.verify(Presentation(token), service.node.request()),
         lambda: service.node.verify(Presentation(token[:-1]), service.node.request()),
-        lambda: asyncio.run(service.authority.log_in(user, WRONG, None)),
+        lambda: asyncio.run(service.authority.log_in(user, WRONG, None, then=lambda minted: minted)),
         lambda: service.passwords.verify(hashed(), WRONG),
     ):
         with suppress(MacaroonError, CapsvcError):

@@ -185,10 +185,13 @@ def test_beyond_the_most_connections_those_that_wait_make_way_and_new_ones_are_s
 
 def test_what_this_relies_on_of_uvicorn_is_there() -> None:
     callbacks = {"on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "shutdown"}
+    callbacks |= {"on_response_complete"}
     assert callbacks <= vars(HttpToolsProtocol).keys()
     used = {"disconnected", "message_event", "response_started", "response_complete", "keep_alive"}
     assert used <= set(RequestResponseCycle.__init__.__code__.co_names)
-    assert {"transport", "cycle", "app_state", "client", "loop", "url", "headers"} <= set(
-        HttpToolsProtocol.__init__.__code__.co_names
-    ) | set(HttpToolsProtocol.on_message_begin.__code__.co_names)
+    read = {"transport", "cycle", "app_state", "client", "loop", "url", "headers", "parser", "scope", "root_path"}
+    assert read | {"server_state"} <= set(HttpToolsProtocol.__init__.__code__.co_names) | set(
+        HttpToolsProtocol.on_message_begin.__code__.co_names
+    )
     assert ServerState().connections == set()
+    assert ServerState().default_headers == []

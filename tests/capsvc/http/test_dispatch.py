@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from capsvc.errors import TooBusy
 from capsvc.http.app import application
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.service import Service
@@ -112,22 +111,3 @@ def test_an_internal_error_is_answered_without_detail_and_raised_for_the_log(
         assert b"secret detail" not in sent[1]["body"]
         assert json.loads(sent[1]["body"])["type"] == "urn:capsvc:problem:internal-error"
         assert [each["type"] for each in sent] == ["http.response.start", "http.response.body"]
-
-
-def test_a_login_for_which_there_is_no_room_is_turned_away_before_anything_of_it_is_read(app: Any) -> None:
-    def demand_room() -> None:
-        raise TooBusy(7)
-
-    async def receive() -> Any:
-        raise AssertionError("nothing is read")
-
-    full = Dispatching({}, app._exchanges, {("/v1/tokens", "POST"): demand_room}, routes=[])
-    sent: Sent = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    asyncio.run(full(_scope("POST", "/v1/tokens"), receive, send))
-    assert sent[0]["status"] == 429
-    assert (b"retry-after", b"7") in sent[0]["headers"]
-    assert _answers(full, _scope("GET", "/v1/tokens"))[0][1] == 404
