@@ -112,6 +112,7 @@ def serve(
         log_level="warning",
         lifespan="on",
         timeout_graceful_shutdown=10,
+        timeout_worker_healthcheck=30,  # on a machine that is busy a worker takes more than the usual 5 s to start
     )
     address = home.settings.address
     write_private(home.address_file, f"{address}\n".encode())

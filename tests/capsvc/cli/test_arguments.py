@@ -20,7 +20,7 @@ from tests.forks import COMMAND, environment_for, run
 TOKEN = encode(Macaroon.mint(b"a root key", "k1", "https://caps.example.org").attenuate("method in GET HEAD"))
 UNTIL_LONG_AGO = encode(Macaroon.mint(b"a root key", "k1").attenuate("time < 2025-01-01T00:00:00Z"))
 
-_NO_TEXT = ("against", "body", "body_file", "most", "password_file", "port", "workers")
+_NO_TEXT = ("against", "body", "body_file", "most", "password_file", "port", "to", "workers")
 
 
 def _commands(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -35,10 +35,12 @@ def _text_options() -> Iterator[tuple[str, ...]]:
     root = get_command(app)
     assert isinstance(root, TyperGroup)
     for name, command in _commands(root):
-        needed = ["a"] * sum(each.param_type_name == "argument" and each.required for each in command.params)
+        arguments = ["a"] * sum(each.param_type_name == "argument" and each.required for each in command.params)
+        demanded = [each for each in command.params if each.param_type_name == "option" and each.required]
         for option in command.params:
+            others = [text for each in demanded if each is not option for text in (each.opts[0], "a")]
             if option.param_type_name == "option" and not option.is_flag and option.name not in _NO_TEXT:
-                yield (*name, *needed, option.opts[0], "")
+                yield (*name, *arguments, *others, option.opts[0], "")
 
 
 @pytest.mark.parametrize("arguments", [*_text_options()], ids=" ".join)
