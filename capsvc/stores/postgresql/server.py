@@ -45,8 +45,9 @@ _CONNECTING = {
     "load_balance_hosts": "random",
 }
 # The pool says on its own logger why it cannot connect, in words that may hold an address.
-logging.getLogger("psycopg.pool").disabled = True
-logging.getLogger("psycopg").disabled = True
+for _name in ("psycopg", "psycopg.pool"):
+    # Whoever configures logging enables again what was disabled before, as uvicorn does. A filter stays.
+    logging.getLogger(_name).addFilter(lambda record: False)
 
 
 def connecting(url: str) -> dict[str, Any]:

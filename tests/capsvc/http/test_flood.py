@@ -18,7 +18,7 @@ from tests.capsvc.http.serving import PASSWORD, PROBLEM, Serving, bearer, make_h
 
 LOGINS = 60
 _HASHING = re.compile(r'^capsvc_hash_queue\{state="running"\} (\S+)$', re.MULTILINE)
-SLOW = "argon2_memory_kib = 65536\nargon2_time = 8\nwrong_passwords = 1000\n"
+SLOW = "argon2_memory_kib = 65536\nargon2_time = 3\nwrong_passwords = 1000\n"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging.config
 import os
 import signal
 import threading
@@ -166,6 +167,7 @@ def test_law_8_no_error_or_log_line_holds_the_password(
 def test_law_8_a_server_that_went_away_is_not_named_in_a_log(
     store: PostgreSQLStore, cluster: Cluster, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})  # as a server does that starts later
     cluster.stop()
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
