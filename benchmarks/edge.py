@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.measure import Contender, compare, run_rounds
 from capsvc.changes import Row
 from capsvc.knowledge import Memory
-from capsvc.node import Node, Presentation
+from capsvc.node import Node, Presentation, Ring
 from capsvc.resource_server import follow
 from tests.capsvc.edge.issuer import AUDIENCE, Issuer
 from tests.capsvc.edge.relay import relaying
@@ -108,7 +108,7 @@ def verification(rounds: int, tokens: int) -> str:
         issuer.changes = issuer.changes[:1]  # as if what made bob's salt lay before the window
         issuer.exported().write(key_file)
         edge = follow(key_file, relay.url, AUDIENCE, freshness=60)
-        opened.enter_context(closing(edge._store))  # type: ignore[type-var]
+        opened.enter_context(closing(edge._store))
         contenders = [
             Contender("a node at home", lambda n: list(range(n)), _verifying(house.node, house.log_in().token, None)),
             Contender("of a user who did not change", lambda n: list(range(n)), _verifying(edge, same, AUDIENCE)),
@@ -122,7 +122,7 @@ def verification(rounds: int, tokens: int) -> str:
     return "\n".join(lines)
 
 
-def _verifying(node: Node[object], token: str, audience: str | None) -> Callable[[object], object]:  # type: ignore[type-var]
+def _verifying(node: Node[Ring], token: str, audience: str | None) -> Callable[[object], object]:
     presentation, audiences = Presentation(token), (audience,)
     return lambda _: node.verify(presentation, node.request(), audiences)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+
+from capsvc.errors import SettingsError
 
 
 def sync(path: Path) -> None:
@@ -29,3 +32,21 @@ def write_private(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     sync(path.parent)
+
+
+def read_private(path: Path, what: str, instead: str) -> bytes:
+    """Read a file of secrets. Raises SettingsError where it is not there, cannot be read, or can be by others.
+
+    ``what`` names it, ``instead`` says what to do where it is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read()
+    except FileNotFoundError:
+        raise SettingsError(f"the {what} {path} is missing: {instead}") from None
+    except OSError as wrong:
+        raise SettingsError(f"the {what} {path} cannot be read: {wrong.strerror}") from None
+    if mode & 0o077:
+        raise SettingsError(f"the {what} {path} can be read by others: chmod 600 it, then rotate its keys")
+    return content

@@ -8,14 +8,12 @@ public half of the key that signs it.
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from capsvc.disk import write_private
+from capsvc.disk import read_private, write_private
 from capsvc.errors import SettingsError
 from capsvc.names import check_audiences
 from caveats.encoding import decode_base64, encode_base64
@@ -54,16 +52,7 @@ class ExportedKeys:
     def read(cls, path: Path) -> Self:
         """Read a file of exported keys. Raises SettingsError, which says what to do, for whatever is wrong."""
         again = f"export it again with `capsvc keys export --audience … --to {path}`"
-        try:
-            with path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                text = file.read()
-        except FileNotFoundError:
-            raise SettingsError(f"the exported key {path} is missing: {again}") from None
-        except OSError as wrong:
-            raise SettingsError(f"the exported key {path} cannot be read: {wrong.strerror}") from None
-        if mode & 0o077:
-            raise SettingsError(f"the exported key {path} can be read by others: chmod 600 it, then rotate the keys")
+        text = read_private(path, "exported key", again)
         try:
             told = json.loads(text)
             if told["version"] != VERSION:

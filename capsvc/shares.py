@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capsvc.disk import write_private
+from capsvc.disk import read_private, write_private
 from capsvc.errors import SettingsError
 from caveats.encoding import decode_base64, encode_base64
 from caveats.errors import DecodeError
@@ -51,16 +50,7 @@ class ShareFile:
         return self._read()[1]
 
     def _read(self) -> tuple[dict[str, bytes], bool]:
-        try:
-            with self.path.open("rb") as file:
-                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-                text = file.read()
-        except FileNotFoundError:
-            raise SettingsError(f"the key file {self.path} is missing: restore it from its backup") from None
-        except OSError as wrong:
-            raise SettingsError(f"the key file {self.path} cannot be read: {wrong.strerror}") from None
-        if mode & 0o077:
-            raise SettingsError(f"the key file {self.path} can be read by others: chmod 600 it, then rotate its keys")
+        text = read_private(self.path, "key file", "restore it from its backup")
         try:
             told = json.loads(text)
             shares = {str(key_id): decode_base64(share) for key_id, share in told["shares"].items()}
