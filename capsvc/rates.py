@@ -8,7 +8,7 @@ from everywhere, each network still has a few tries for her.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -56,37 +56,30 @@ class Rates:
         """
         network = network_of(address)
         both, user, network = (self._digest(each) for each in (f"{network}\0{user}", user, network))
-        waits = [self._by_both.wait(both), self._by_network.wait(network)]
-        if self._by_user.wait(user):
-            waits.append(self._by_both_when_guessed_at.wait(both))
-        if any(waits):
-            raise TooMany("wrong passwords", max(waits))
         all_four = (
             (self._by_both, both),
             (self._by_both_when_guessed_at, both),
             (self._by_user, user),
             (self._by_network, network),
         )
-        with _counted(all_four):
+        with _counted(all_four) as full:
+            if full.pop(self._by_user, None) is None:
+                full.pop(self._by_both_when_guessed_at, None)
+            _demand_none(full, "wrong passwords")
             yield
 
     @contextmanager
     def id_token_try(self, address: str | None) -> Iterator[None]:
         """Let an ID token be tried within the block, as a password is, but for no user: none is known before."""
-        network = self._digest(network_of(address))
-        wait = self._by_network.wait(network)
-        if wait:
-            raise TooMany("refused ID tokens", wait)
-        with _counted([(self._by_network, network)]):
+        with _counted([(self._by_network, self._digest(network_of(address)))]) as full:
+            _demand_none(full, "refused ID tokens")
             yield
 
     def report(self, address: str | None) -> None:
         """Count a report of a leak from an address. Raises TooMany."""
         network = self._digest(network_of(address))
-        wait = self._reports.wait(network)
-        if wait:
-            raise TooMany("reports", wait)
-        self._reports.count(network)
+        if not self._reports.count(network):
+            _demand_none({self._reports: network}, "reports")
 
     def _digest(self, text: str) -> str:
         """What stands for a name or a network, of one length, and the same to nobody outside this process."""
@@ -94,19 +87,25 @@ class Rates:
         return blake2b(raw, key=self._secret, digest_size=_DIGEST_BYTES).hexdigest()
 
 
+class _Item(RateLimitItemPerSecond):
+    """An amount in a storage of its own, where a key needs nothing to tell it from another limit's."""
+
+    def key_for(self, *identifiers: bytes | str | float) -> str:
+        """Return the one identifier that there is."""
+        return str(identifiers[0])
+
+
 class _Limit:
     """So many in so many seconds, for each key."""
 
     def __init__(self, amount: int, span: int, clock: Callable[[], float]) -> None:
-        self._item = RateLimitItemPerSecond(amount, span)
+        self._item = _Item(amount, span)
         self._clock = clock
         self._windows = Windows(span, clock)
         self._limiter = MovingWindowRateLimiter(self._windows)
 
     def wait(self, key: str) -> int:
-        """Whole seconds until there is room, never too few; 0 where there is."""
-        if self._limiter.test(self._item, key):
-            return 0
+        """Whole seconds until there is room where there is none, never too few."""
         return floor(self._limiter.get_window_stats(self._item, key).reset_time - self._clock()) + 1
 
     def count(self, key: str) -> bool:
@@ -115,15 +114,23 @@ class _Limit:
 
     def give_back(self, key: str) -> None:
         """Take one back that was counted."""
-        self._windows.give_back(self._item.key_for(key))
+        self._windows.give_back(key)
 
 
 @contextmanager
-def _counted(limits: Iterable[tuple[_Limit, str]]) -> Iterator[None]:
-    """Count a try from its beginning; take it back unless the block raises CredentialsRefused, or is left."""
-    counted = [(limit, key) for limit, key in limits if limit.count(key)]
+def _counted(limits: Iterable[tuple[_Limit, str]]) -> Iterator[dict[_Limit, str]]:
+    """Count a try from its beginning, and tell in which limits there is no room for it.
+
+    It is taken back unless the block raises CredentialsRefused, or is left.
+    """
+    counted, full = [], {}
+    for limit, key in limits:
+        if limit.count(key):
+            counted.append((limit, key))
+        else:
+            full[limit] = key
     try:
-        yield
+        yield full
     except CredentialsRefused:
         raise
     except Exception:
@@ -131,6 +138,12 @@ def _counted(limits: Iterable[tuple[_Limit, str]]) -> Iterator[None]:
         raise
     else:
         _give_back(counted)
+
+
+def _demand_none(full: Mapping[_Limit, str], what: str) -> None:
+    """Raise TooMany where a limit has no room."""
+    if full:
+        raise TooMany(what, max(limit.wait(key) for limit, key in full.items()))
 
 
 def _give_back(counted: list[tuple[_Limit, str]]) -> None:

@@ -44,8 +44,7 @@ class Windows(Storage, MovingWindowSupport):
         if len(window) + amount > limit:
             return False
         window.extend([self._clock()] * amount)
-        if key in self._own or not self._is_full():
-            self._own.pop(key, None)
+        if self._own.pop(key, None) is not None or not self._is_full():
             self._own[key] = window
         else:
             self._shared[self._place(key)] = window
@@ -62,7 +61,7 @@ class Windows(Storage, MovingWindowSupport):
         if window:
             window.pop()
             if not window:
-                self.clear(key)
+                self._own.pop(key, None)
 
     def __len__(self) -> int:
         """How many keys have a window of their own."""
