@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from secrets import token_hex
@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from capsvc import process
 from capsvc.counters import HASHING_NS, RUNNING, WAITING, Counters, count_span
 from capsvc.errors import CredentialsRefused, TooBusy
 from capsvc.hasher import DistantHasher
@@ -115,51 +116,57 @@ class HashingSlots:
 
     def __init__(self, workers: int = 1, counters: Counters | None = None) -> None:
         self.count = max(1, spare_cores(workers) // workers)
-        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing")
-        self._free = asyncio.Semaphore(self.count)
-        self._waiting = 0
+        self._threads = ThreadPoolExecutor(self.count, thread_name_prefix="hashing", initializer=process.give_way)
         self._most_waiting = _WAITING_PER_SLOT * self.count
         counters = counters or Counters()
         self._queue, self._turned_away, self._took = counters.queue, counters.turned_away, counters.hashing
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
-        """Call a function on a slot and return what it returns. Raises TooBusy when none gets free in time."""
+        """Call a function on a slot and return what it returns. Raises TooBusy when none gets free in time.
+
+        Who waits, waits in the line of the threads, so that from one hash to the next the event loop does nothing.
+        """
         self.demand_room()
-        self._waiting += 1
         self._queue[WAITING] += 1
+        call = partial(copy_context().run, self._call, function, *arguments)  # what is logged there is of this request
+        asked: Future[T] = self._threads.submit(call)
+        impatient = asyncio.get_running_loop().call_later(QUEUE_SECONDS, asked.cancel)  # in vain where it has begun
         try:
-            async with asyncio.timeout(QUEUE_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
+            return await asyncio.wrap_future(asked)
+        except asyncio.CancelledError:
+            if asked.cancel():
+                self._queue[WAITING] -= 1
+            task = asyncio.current_task()
+            if task is None or task.cancelling():  # who asked has left; a slot that has begun is free once it is done
+                raise
             self._turned_away[0] += 1
             raise TooBusy(1) from None
         finally:
-            self._waiting -= 1
-            self._queue[WAITING] -= 1
-        self._queue[RUNNING] += 1
-        call = partial(copy_context().run, function, *arguments)  # what is logged there is of the same request
-        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
-        running.add_done_callback(partial(self._release, perf_counter_ns()))
-        return await asyncio.shield(running)  # a client that leaves does not free the slot: the thread does
+            impatient.cancel()
+            del asked, call  # an error that comes from there refers to this frame: nobody would let go of either
 
     def demand_room(self) -> None:
         """Raise TooBusy where more wait already than can have a turn in time, going by how long the last hash took.
 
         A flood is turned away here, before anything is read of it: to wait for nothing would cost each a timer.
         """
-        if self._waiting >= self._most_waiting:
+        if self._queue[WAITING] >= self._most_waiting:
             self._turned_away[0] += 1
             raise TooBusy(1)
 
-    def _release(self, began: int, done: asyncio.Future[Any]) -> None:
-        self._free.release()
-        self._queue[RUNNING] -= 1
-        spent = perf_counter_ns() - began
-        self._most_waiting = self.count * min(_WAITING_PER_SLOT, 1 + int(QUEUE_SECONDS * 1e9 / spent))
-        count_span(self._took, HASHING_NS, spent)
-        if not done.cancelled():
-            done.exception()  # looked at, so that asyncio does not report it where nobody waits any more
+    def _call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Do on the thread what was asked, and count it."""
+        self._queue[WAITING] -= 1
+        self._queue[RUNNING] += 1
+        began = perf_counter_ns()
+        try:
+            return function(*arguments)
+        finally:
+            spent = perf_counter_ns() - began
+            self._queue[RUNNING] -= 1
+            self._most_waiting = self.count * min(_WAITING_PER_SLOT, 1 + int(QUEUE_SECONDS * 1e9 / spent))
+            count_span(self._took, HASHING_NS, spent)
 
     def close(self) -> None:
-        """Stop the threads once they are done."""
-        self._threads.shutdown(wait=False)
+        """Stop the threads once they are done with what they have begun."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

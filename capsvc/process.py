@@ -11,6 +11,7 @@ import gc
 import os
 import resource
 import sys
+from contextlib import suppress
 
 _PR_SET_DUMPABLE = 4
 """From ``linux/prctl.h``."""
@@ -50,6 +51,17 @@ def step_back() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     else:
         os.nice(_NICER)
+
+
+def give_way() -> None:
+    """Have the calling thread take the processor from nobody as it wakes up; it still gets its share.
+
+    Whoever wakes another up is otherwise often put aside for it. An event loop that lets go of Python's lock then waits
+    for the whole turn of the thread that waited for it, up to a millisecond, while another core has nothing to do.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):  # a service that was told to be idle may not be more, and that costs time alone
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def settle() -> None:

@@ -1,7 +1,7 @@
 """Doors: where requests are turned away before anything of them is read, for the price of one write.
 
 In a flood nearly everything is turned away, and whoever waits for a verification waits for each of these answers.
-Through the application one takes some 200 µs of the event loop, here 20.
+Through the application one takes some 230 µs of the event loop, here 50.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ class Doors:
 def _answer(retry_after: int) -> tuple[bytes, bytes]:
     """The first headers and the body."""
     problem = problem_of(TooBusy(retry_after))
-    answer = problem.response()
+    headers, body = problem.raw()
     lines = [b"HTTP/1.1 %d %b" % (problem.status, HTTPStatus(problem.status).phrase.encode("ascii"))]
-    lines += [b"%b: %b" % each for each in answer.raw_headers]
-    return b"\r\n".join(lines) + b"\r\n", bytes(answer.body)
+    return b"\r\n".join([*lines, *(b"%b: %b" % each for each in headers)]) + b"\r\n", body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -105,10 +106,13 @@ def test_a_login_is_refused_when_all_slots_stay_taken(house: Installation, monke
     async def main() -> None:
         slots = HashingSlots()
         authority = Authority(house.node, house.store, passwords(), slots, LOCATION)
-        for _ in range(slots.count):
-            await slots._free.acquire()
+        over = threading.Event()
+        taken = [asyncio.create_task(slots.run(over.wait, 60)) for _ in range(slots.count)]
+        await asyncio.sleep(0)
         with pytest.raises(TooBusy):
             await authority.log_in("alice", PASSWORD, None, then=lambda minted: minted)
+        over.set()
+        assert await asyncio.gather(*taken) == [True] * slots.count
         slots.close()
 
     asyncio.run(main())

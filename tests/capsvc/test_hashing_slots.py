@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from time import monotonic
 
@@ -80,6 +81,15 @@ def test_what_runs_on_a_slot_answers_or_raises_to_its_caller() -> None:
     asyncio.run(main())
 
 
+def test_a_slots_thread_takes_the_processor_from_nobody_as_it_wakes_up() -> None:
+    async def main() -> None:
+        async with _slots(1) as (slots, _):
+            assert await slots.run(os.sched_getscheduler, 0) == os.SCHED_BATCH
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER, "the event loop does"
+
+    asyncio.run(main())
+
+
 def test_a_function_that_raises_gives_its_slot_back() -> None:
     async def main() -> None:
         async with _slots(1) as (slots, _):
@@ -89,6 +99,21 @@ def test_a_function_that_raises_gives_its_slot_back() -> None:
             assert await slots.run(max, 1, 2) == 2
 
     asyncio.run(main())
+
+
+def test_an_error_leaves_nothing_behind_that_only_a_search_for_garbage_would_find() -> None:
+    """In such a search, which a flood of wrong passwords would bring on, nobody is answered."""
+
+    async def main() -> int:
+        async with _slots(1) as (slots, _):
+            await slots.run(max, 1, 2)
+            gc.collect()
+            for _ in range(5):
+                with suppress(ZeroDivisionError):
+                    await slots.run(divmod, 1, 0)
+            return gc.collect()
+
+    assert asyncio.run(main()) == 0
 
 
 def test_never_more_run_at_once_than_there_are_slots() -> None:
