@@ -39,7 +39,7 @@ class Logins:
 
     async def _log_in(self, request: Request, realm: Realm) -> Response:
         fields = await self._forms.read_login(request)
-        user, address = fields.get("user", ""), self._service.address(request)
+        user, address = fields.get("user", ""), self._service.address(request.scope)
         try:
             cookie = await self._sessions.begin(realm, user, fields.get("password", ""), address)
         except (Refused, TooBusy, TooMany) as error:

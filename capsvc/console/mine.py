@@ -13,9 +13,9 @@ from capsvc.console.pages import page, see
 from capsvc.console.revisions import acknowledged, see_revision
 from capsvc.console.sessions import MINE, SALT_NAME, Session, Sessions
 from capsvc.errors import Refused, TooBusy, TooMany
+from capsvc.http.logins import Login, Logins
 from capsvc.http.problems import HTTPProblem, Problem, bad_request, problem_of
 from capsvc.http.service import Service
-from capsvc.http.tokens import Login, Tokens
 from capsvc.stores import DEFAULT_SALT_NAME, SaltName, User
 from caveats import BUILTIN, PredicateError, Vocabulary, check_salt_name
 
@@ -42,7 +42,7 @@ class Mine:
 
     def __init__(self, service: Service, sessions: Sessions, forms: Forms) -> None:
         self._service = service
-        self._tokens = Tokens(service)
+        self._logins = Logins(service)
         self._sessions = sessions
         self._forms = forms
         longest = service.settings.max_lifetime
@@ -62,7 +62,7 @@ class Mine:
         session, fields = await self._forms.read(request, MINE)
         try:
             login = _login(session.user, fields, self._service.node.vocabulary)
-            token = await self._tokens.issue(login, self._service.address(request), CONSOLE)
+            token = await self._logins.issue(login, self._service.address(request.scope), CONSOLE)
         except _EXPECTED as error:
             return await self._page(session, problem_of(error), fields)
         return page("issued", session=session, token=token)
@@ -97,7 +97,7 @@ class Mine:
                 raise bad_request("The new password was not typed the same twice.")
             try:
                 revision = await self._service.authority.change_password(
-                    session.user, current, new, address=self._service.address(request)
+                    session.user, current, new, address=self._service.address(request.scope)
                 )
             except ValueError as wrong:
                 raise bad_request(f"{wrong}.") from None
@@ -157,7 +157,10 @@ def _login(user: str, fields: Fields, vocabulary: Vocabulary) -> Login:
         except PredicateError as wrong:
             raise bad_request(f"Line {number} of the caveats is none: {wrong}.") from None
     caveats = [line for line in lines if line]
-    return Login(user, fields.get("password", ""), fields.get("audience"), name, int(lifetime), caveats)
+    return Login(
+        user=user, password=fields.get("password", ""), audience=fields.get("audience"), salt=name,
+        lifetime=int(lifetime), caveats=caveats,
+    )  # fmt: skip
 
 
 def _act(

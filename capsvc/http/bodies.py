@@ -111,11 +111,11 @@ def answer(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, {"Cache-Control": "no-store"}, "application/json")
 
 
-def json_answer(value: Any) -> Answer:
+def json_answer(value: Any, status: int = 200) -> Answer:
     """Do what :func:`answer` does, for a plain ASGI application."""
     body = _encode(value)
     length = str(len(body)).encode("ascii")
-    return Answer(200, [_NO_STORE, (b"content-length", length), _JSON], body)
+    return Answer(status, [_NO_STORE, (b"content-length", length), _JSON], body)
 
 
 def _is_json(scope: Scope) -> bool:

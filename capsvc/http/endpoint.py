@@ -1,4 +1,4 @@
-"""An endpoint as a plain ASGI application: for the two routes that every request of others waits for.
+"""An endpoint as a plain ASGI application: for the routes that the requests of others wait for.
 
 Starlette's layers, router, request and response take 20 of the 41 µs that an endpoint of no content costs.
 """

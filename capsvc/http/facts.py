@@ -103,6 +103,12 @@ def connection_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
     return facts
 
 
+def connection_address(scope: Scope, proxies: Proxies) -> str | None:
+    """Tell of a request to this server the address alone, as :func:`connection_facts` tells it. Raises a 400."""
+    headers = read_headers(scope, proxies)
+    return _address(scope, proxies, _text(headers, proxies.names["For"]) if _is_from_proxy(scope, proxies) else None)
+
+
 def original_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
     """Tell the facts of the request that a proxy asks about; what it does not forward is absent."""
     headers = read_headers(scope, proxies, own=False)
@@ -175,10 +181,12 @@ def _address(scope: Scope, proxies: Proxies, hops: str | None) -> str | None:
     if not client:
         return None
     address: str = client[0]
+    is_trusted = proxies.believes(address)
     for hop in reversed(hops.split(",")) if hops else ():
-        if not proxies.trust(address):
+        if not is_trusted:
             break
         address = hop.strip()
+        is_trusted = proxies.trust(address)
     try:
         return str(ip_address(address.partition("%")[0]))
     except ValueError:

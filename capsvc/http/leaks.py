@@ -38,7 +38,7 @@ class Reports:
     async def report(self, request: Request) -> Response:
         """``POST /v1/leaks``: answered once what it takes back is durable."""
         request_id()  # made here for every report: on the answers of those alone that are logged it would tell them
-        self._service.rates.report(self._service.address(request))
+        self._service.rates.report(self._service.address(request.scope))
         report = await read(request, Report, self._service.settings.body_bytes)
         taken = await to_thread.run_sync(self._leaks.take_back, report.token)
         if taken is not None:

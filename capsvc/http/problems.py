@@ -29,7 +29,7 @@ from capsvc.errors import (
     UnknownUser,
 )
 from capsvc.logs import logger
-from capsvc.request_id import request_id
+from capsvc.request_id import HEADER, request_id
 from caveats import CaveatUnmet, Expired, MacaroonError, Revoked
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ STATUS = "capsvc.status"
 """Where in the ASGI scope the status stands that was answered, for who counts."""
 
 _TYPE = "urn:capsvc:problem:"
+_NO_STORE, _TYPED = (b"cache-control", b"no-store"), (b"content-type", b"application/problem+json")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _REALM = 'Bearer realm="capsvc"'
 
 
@@ -55,26 +57,33 @@ class Problem:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send this problem as an ASGI application: over HTTP, or as the refusal of a websocket."""
-        if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        is_websocket = scope["type"] == "websocket"
+        if is_websocket and "websocket.http.response" not in scope.get("extensions", {}):
             await send({"type": "websocket.close", "code": 1008, "reason": self.title})
             return
+        kind = "websocket.http.response" if is_websocket else "http.response"
         scope[STATUS] = self.status
-        response = self.response()
+        headers, body = self.raw()
         if (name := request_id()) is not None:
-            response.headers["X-Request-Id"] = name
-        await response(scope, receive, send)
+            headers.append((HEADER, name.encode("ascii")))
+        await send({"type": f"{kind}.start", "status": self.status, "headers": headers})
+        await send({"type": f"{kind}.body", "body": body})
+
+    def raw(self) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Make the headers, their names in lower case, and the body."""
+        members = {"type": _TYPE + self.slug, "title": self.title, "status": self.status, "detail": self.detail}
+        body = _encode({**members, **self.members}).encode("utf-8")
+        headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in self.headers.items()]
+        return [*headers, _NO_STORE, _TYPED, (b"content-length", str(len(body)).encode("ascii"))], body
 
     def response(self) -> Response:
         """Make the response."""
         from starlette.responses import Response  # which loads much, and a resource server may refuse nothing for long
 
-        members = {"type": _TYPE + self.slug, "title": self.title, "status": self.status, "detail": self.detail}
-        return Response(
-            json.dumps({**members, **self.members}, ensure_ascii=False),
-            self.status,
-            {**self.headers, "Cache-Control": "no-store"},
-            media_type="application/problem+json",
-        )
+        headers, body = self.raw()
+        response = Response(body, self.status)
+        response.raw_headers = headers
+        return response
 
 
 class HTTPProblem(Exception):

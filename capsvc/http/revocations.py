@@ -87,7 +87,7 @@ class Revocations:
         """``POST /v1/password``: changes all of the user's salts too."""
         change = await read(request, PasswordChange, self._service.settings.body_bytes)
         capability = self._service.verdict(request).capability
-        user, address = capability.user, self._service.address(request)
+        user, address = capability.user, self._service.address(request.scope)
         revision = await self._service.authority.change_password(user, change.current, change.new, address=address)
         presented = Presented.of(capability)
         await self._service.recorded(Act(act=PASSWORD, who=user, whom=user, revision=revision, presented=presented))

@@ -17,9 +17,10 @@ from capsvc.http.endpoint import Endpoint
 from capsvc.http.introspection import Introspected, Introspection, NotActive, OneToken
 from capsvc.http.leaks import PATH as LEAKS
 from capsvc.http.leaks import Received, Report, Reports
+from capsvc.http.logins import IdTokenLogin, Login, Logins
 from capsvc.http.revocations import PasswordChange, Revocation, Revocations, Revoked, SaltRows
 from capsvc.http.service import Service
-from capsvc.http.tokens import Described, IdTokenLogin, Login, Renewal, SealedToken, Token, Tokens
+from capsvc.http.tokens import Described, Renewal, SealedToken, Token, Tokens
 from capsvc.http.users import Addition, Change, Changed, UserRow, UserRows, Users
 from capsvc.http.verification import Active, Inactive, Question, Verification
 from capsvc.names import ADMIN, RESERVED_AUDIENCES, VERIFY
@@ -62,7 +63,7 @@ def routes(service: Service) -> list[Route]:
     asking = () if service.settings.open_verify else (VERIFY,)
     body_errors = (400, 413, 415)
     return [
-        Route("POST", "/v1/tokens", tokens.log_in, "Log in and get a macaroon",
+        Route("POST", "/v1/tokens", Logins(service), "Log in and get a macaroon",
               takes=(Login, IdTokenLogin), gives=(Token,), status=201, errors=(*body_errors, 401, 403, 429)),
         Route("POST", "/v1/tokens/renew", tokens.renew, "Renew a live capability to which nothing was appended",
               (*OWN, *RESERVED_AUDIENCES), Renewal, (Token, SealedToken), 201, body_errors),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from anyio import to_thread
 from starlette.requests import Request
+from starlette.types import Scope
 
 from capsvc.acts import ACTS, Act
 from capsvc.audit import AuditFile
@@ -19,7 +20,7 @@ from capsvc.errors import SettingsError
 from capsvc.feed import Feed
 from capsvc.hasher import DistantHasher
 from capsvc.home import Home
-from capsvc.http.facts import Proxies, connection_facts
+from capsvc.http.facts import Proxies, connection_address
 from capsvc.http.polls import Polls
 from capsvc.keyring import KeyRing
 from capsvc.logs import logger
@@ -92,10 +93,9 @@ class Service:
         verdict: Verdict = request.scope[VERDICT]
         return verdict
 
-    def address(self, request: Request) -> str | None:
+    def address(self, scope: Scope) -> str | None:
         """Return where a request comes from, as its facts tell it; None where nobody can say. Raises a 400."""
-        address: str | None = connection_facts(request.scope, self.proxies)["ip"]
-        return address
+        return connection_address(scope, self.proxies)
 
     async def recorded(self, act: Act) -> None:
         """Do what :meth:`record` does, on a thread."""

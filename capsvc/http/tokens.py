@@ -1,4 +1,4 @@
-"""Tokens: log in, renew, and see what a presented capability may do."""
+"""Tokens: renew a capability, and see what a presented one may do."""
 
 from __future__ import annotations
 
@@ -9,44 +9,18 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from capsvc.acts import API, MINT, OIDC, RENEW, Presented
+from capsvc.acts import RENEW, Presented
 from capsvc.authority import Minted
-from capsvc.errors import IdTokenRefused
-from capsvc.http.bodies import Secret, answer, fit, read, read_members
+from capsvc.http.bodies import Secret, answer, read
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
-from capsvc.stores import DEFAULT_SALT_NAME
-from caveats import Capability, Format, Predicate, PredicateError, attenuate, encode
-from caveats.authority import AUTHORITY_CAVEATS
+from caveats import Capability, Format, encode
 from caveats.encoding import encode_base64
 from caveats.scope import weakest
 
 _FORMATS = {1: Format.V1, 2: Format.V2}
 _LEFT_OUT = frozenset({"salt", "nonce", "request"})
 Lifetime = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Login(Secret, forbid_unknown_fields=True):
-    """A user logs in."""
-
-    user: str
-    password: str
-    audience: str | None = None
-    salt: str = DEFAULT_SALT_NAME
-    lifetime: Lifetime = 0
-    caveats: list[str] = msgspec.field(default_factory=list)
-    format: Literal[1, 2] = 2
-
-
-class IdTokenLogin(Secret, forbid_unknown_fields=True):
-    """A user logs in with an ID token of a configured issuer."""
-
-    id_token: str
-    audience: str | None = None
-    salt: str = DEFAULT_SALT_NAME
-    lifetime: Lifetime = 0
-    caveats: list[str] = msgspec.field(default_factory=list)
-    format: Literal[1, 2] = 2
 
 
 class Renewal(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,80 +67,13 @@ class Tokens:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def log_in(self, request: Request) -> Response:
-        """``POST /v1/tokens``."""
-        members = await read_members(request.scope, request.receive, self._service.settings.body_bytes)
-        address = self._service.address(request)
-        if not isinstance(members, dict) or "id_token" not in members:
-            return answer(await self.issue(fit(members, Login), address), 201)
-        if "user" in members or "password" in members:
-            raise bad_request("Say user and password, or id_token, and not both.")
-        return answer(await self._exchange(fit(members, IdTokenLogin), address), 201)
-
-    async def issue(self, login: Login, address: str | None, via: str = API) -> Token:
-        """Mint what a login from an address asks for. Raises what the one renderer of problems knows."""
-        appended = self._predicates(login.caveats)
-        try:
-            return await self._service.authority.log_in(
-                login.user, login.password, login.audience, login.salt, login.lifetime, address=address,
-                then=lambda minted: self._handed_out(minted, appended, login.format, via),
-            )  # fmt: skip
-        except ValueError as wrong:
-            raise bad_request(f"{wrong}.") from None
-
-    async def _exchange(self, login: IdTokenLogin, address: str | None) -> Token:
-        """Mint for an ID token, narrowed to what its issuer's configuration says before anything else."""
-        appended, federation = self._predicates(login.caveats), self._service.federation
-        if federation is None:
-            raise IdTokenRefused("no identity provider is configured here: log in with user and password")
-        try:
-            federated = await federation.log_in(
-                login.id_token, login.audience, login.salt, login.lifetime, address=address
-            )
-        except ValueError as wrong:
-            raise bad_request(f"{wrong}.") from None
-        narrowed, via = [*federated.caveats, *appended], OIDC + federated.name
-        return await to_thread.run_sync(
-            self._handed_out, federated.minted, narrowed, login.format, via, federated.subject
-        )
-
-    def _handed_out(
-        self, minted: Minted, appended: list[Predicate], format: int, via: str, subject: str | None = None
-    ) -> Token:
-        """Narrow what was minted, and record it."""
-        ends = [minted.written.not_after, *(str(each.operand) for each in appended if _is_end(each))]
-        try:
-            narrowed = attenuate(minted.token, *appended, limits=self._service.settings.limits)
-        except PredicateError as wrong:
-            raise bad_request(f"caveats: {wrong}.") from None
-        token = _token(narrowed, minted, format, min(ends))
-        if len(token.macaroon) > self._service.settings.limits.characters:  # format 1 is longer
-            raise bad_request(
-                f"With these caveats the token has more than {self._service.settings.limits.characters} characters."
-            )
-        self._service.record(minted.act(MINT, via, narrowed=[str(each) for each in appended], subject=subject))
-        return token
-
-    def _predicates(self, caveats: list[str]) -> list[Predicate]:
-        """Read the caveats to append, before anything slow is done for them."""
-        most = self._service.settings.caveats - AUTHORITY_CAVEATS
-        if len(caveats) > most:
-            raise bad_request(f"A login appends at most {most} caveats.")
-        predicates = []
-        for position, text in enumerate(caveats):
-            try:
-                predicates.append(self._service.node.vocabulary.parse(text))
-            except PredicateError as wrong:
-                raise bad_request(f"caveats[{position}]: {wrong}.") from None
-        return predicates
-
     async def renew(self, request: Request) -> Response:
         """``POST /v1/tokens/renew``."""
         renewal = await read(request, Renewal, self._service.settings.body_bytes)
         capability = self._service.verdict(request).capability
         minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
         await self._service.recorded(minted.act(RENEW, presented=Presented.of(capability)))
-        token = _token(minted.token, minted, renewal.format, minted.written.not_after)
+        token = token_of(minted.token, minted, renewal.format, minted.written.not_after)
         if not capability.narrowings:
             return answer(token, 201)
         sealed = self._service.authority.seal_for(capability, msgspec.json.encode(token))
@@ -203,11 +110,11 @@ def permitted(capability: Capability) -> list[str]:
     return [str(each) for each in met if each.attribute not in _LEFT_OUT]
 
 
-def _is_end(predicate: Predicate) -> bool:
-    return (predicate.attribute, predicate.operator) == ("time", "<")
+def token_of(token: str, minted: Minted, format: int, expires: str) -> Token:
+    """Say what stands in a fresh macaroon, which is text of format 2, and write it in the format that is wanted.
 
-
-def _token(token: str, minted: Minted, format: int, expires: str) -> Token:
+    Raises a 400 where that one cannot hold it.
+    """
     written = minted.written
     try:
         text = encode(token, _FORMATS[format]) if format != 2 else token

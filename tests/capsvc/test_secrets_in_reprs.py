@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from capsvc.http.discharges import Asked, Discharged
+from capsvc.http.logins import IdTokenLogin, Login
 from capsvc.http.revocations import PasswordChange
-from capsvc.http.tokens import IdTokenLogin, Login, Token
+from capsvc.http.tokens import Token
 from capsvc.http.users import Addition, Change
 from capsvc.http.verification import Question
 from capsvc.settings import Settings

@@ -20,9 +20,9 @@ from capsvc.console.sessions import ADMINISTRATION, MINE, Session
 from capsvc.errors import CapsvcError
 from capsvc.http.introspection import OneToken
 from capsvc.http.leaks import Report
+from capsvc.http.logins import Login
 from capsvc.http.revocations import PasswordChange
 from capsvc.http.service import Service
-from capsvc.http.tokens import Login
 from capsvc.http.verification import Question
 from capsvc.keyring import KeyRing
 from capsvc.leaks import Leaks

@@ -20,11 +20,12 @@ from capsvc.http.body_fact import declared_length, demand_length
 from capsvc.http.discharges import Asked
 from capsvc.http.facts import Proxies, connection_facts, original_facts, prefixed_facts, read_headers
 from capsvc.http.forms import read_form
+from capsvc.http.logins import Login
 from capsvc.http.presentations import unverified_presentation
 from capsvc.http.problems import HTTPProblem
 from capsvc.http.revocations import PasswordChange, Revocation
 from capsvc.http.service import Service
-from capsvc.http.tokens import Login, Renewal
+from capsvc.http.tokens import Renewal
 from capsvc.http.users import Addition, Change
 from capsvc.http.verification import Question
 from capsvc.names import ADMIN, VERIFY

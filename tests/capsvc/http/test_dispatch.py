@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from capsvc.authority import Authority
 from capsvc.http.app import application
 from capsvc.http.dispatch import Dispatching
 from capsvc.http.service import Service
@@ -20,11 +21,11 @@ from capsvc.node import Node
 from tests.capsvc.http.serving import make_home
 
 Sent = list[Any]
-AHEAD = {("/v1/auth", "GET"), ("/v1/auth", "HEAD"), ("/v1/verify", "POST")}
+AHEAD = {("/v1/auth", "GET"), ("/v1/auth", "HEAD"), ("/v1/verify", "POST"), ("/v1/tokens", "POST")}
 _ODD_PATHS = [
     "/v1/auth", "/v1/auth/", "/v1/auth\n", "/v1/auth\n\n", "//v1/auth", "/V1/auth", "v1/auth", "/v1/auth?", "/v1/auth#",
     "/v1/auth ", "/v1", "", "/", "/v1/./auth", "/v1/auth%0A", "/v1/verify", "/v1/verify/", "/v1/verify\n",
-    "/api/v1/auth",
+    "/v1/tokens", "/v1/tokens/", "/v1/tokens/renew", "/api/v1/auth",
 ]  # fmt: skip
 
 
@@ -95,6 +96,8 @@ def test_an_internal_error_is_answered_without_detail_and_raised_for_the_log(
         raise ZeroDivisionError("a secret detail")
 
     monkeypatch.setattr(Node, "verify", fail)
+    monkeypatch.setattr(Authority, "log_in", fail)
+    body = b'{"user":"alice","password":"x"}' if path == "/v1/tokens" else b"{}"
     for ask in (app, lambda *each: Starlette.__call__(app, *each)):
         sent: Sent = []
 
@@ -102,7 +105,7 @@ def test_an_internal_error_is_answered_without_detail_and_raised_for_the_log(
             sent.append(message)
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": b"{}"}
+            return {"type": "http.request", "body": body}
 
         headers = [(b"authorization", b"Bearer x"), (b"content-type", b"application/json")]
         with pytest.raises(ZeroDivisionError):
