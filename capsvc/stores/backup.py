@@ -19,7 +19,7 @@ from typing import Protocol
 from capsvc.disk import sync
 from capsvc.errors import CapsvcError, SettingsError, StoreBusy
 from capsvc.stores.connection import PATIENCE_SECONDS, demand_durable, translated
-from capsvc.stores.migrations import unknown_steps
+from capsvc.stores.steps import unknown_steps
 
 BACKUP = int.from_bytes(b"cpsb")
 """The application id (https://www.sqlite.org/pragma.html#pragma_application_id) of a copy, which nobody serves."""

@@ -12,7 +12,7 @@ from typing import Any
 from capsvc.stores import DEFAULT_SALT_NAME, StoredKey
 from capsvc.stores.backup import BACKUP
 from capsvc.stores.connection import journal_mode
-from capsvc.stores.migrations import missing_steps, unknown_steps
+from capsvc.stores.steps import missing_steps, unknown_steps
 
 _RESTORE = "`capsvc restore` a backup"
 

@@ -1,4 +1,7 @@
-"""The tables of the SQLite store, as steps that are each applied once and never edited afterwards."""
+"""The tables of the SQLite store, as steps that are each applied once and never edited afterwards.
+
+Their names stand in :mod:`capsvc.stores.steps` too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import sqlite3
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-MIGRATIONS = Migrations("capsvc")
+from capsvc.stores.steps import SET
+
+MIGRATIONS = Migrations(SET)
 
 
 @MIGRATIONS()
@@ -81,12 +86,6 @@ def m002_subjects(db: Database) -> None:
     )
 
 
-def missing_steps(connection: sqlite3.Connection) -> list[str]:
-    """List the steps that a database still has to be brought up to date by."""
-    return [step.name for step in MIGRATIONS.pending(Database(connection))]
-
-
-def unknown_steps(connection: sqlite3.Connection) -> list[str]:
-    """List the steps that were applied to a database and that this version does not know: a later one made it."""
-    known = {step.name for step in MIGRATIONS.pending(Database(memory=True))}
-    return [step.name for step in MIGRATIONS.applied(Database(connection)) if step.name not in known]
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Apply the steps that a database is without, each in a transaction of its own."""
+    MIGRATIONS.apply(Database(connection))

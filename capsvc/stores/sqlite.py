@@ -9,8 +9,6 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
-from sqlite_utils import Database
-
 from capsvc.errors import SettingsError
 from capsvc.stores import ASKED, FROM_MEMORY, Column, Reading, Recovery
 from capsvc.stores.backup import BACKUP
@@ -18,9 +16,9 @@ from capsvc.stores.column import Transaction, look, look_at_all, recover, revisi
 from capsvc.stores.connection import Connections
 from capsvc.stores.copy import Bulk
 from capsvc.stores.history import History
-from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.readings import FEW_ROWS, REMEMBERED, Readings
 from capsvc.stores.sql import SQLStore
+from capsvc.stores.steps import missing_steps
 from capsvc.stores.subjects import bar
 from caveats.opaque import SALT_BYTES
 
@@ -48,7 +46,10 @@ class SQLiteStore(SQLStore):
             with self._connections.reading(patient=True) as connection:
                 if connection.execute("PRAGMA application_id").fetchone()[0] == BACKUP:
                     raise SettingsError(f"{path} is a backup as it was written: run `capsvc recover`")
-                MIGRATIONS.apply(Database(connection))
+                if missing_steps(connection):
+                    from capsvc.stores.migrations import bring_up_to_date  # which takes as long to load as all else
+
+                    bring_up_to_date(connection)
         except BaseException:
             self._connections.close()
             raise

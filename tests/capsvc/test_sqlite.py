@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from capsvc.errors import SettingsError, StoreBusy, StoreUnavailable
 from capsvc.stores import NewUser, Store, StoredKey, connection
@@ -19,6 +20,7 @@ from capsvc.stores.connection import journal_mode
 from capsvc.stores.migrations import MIGRATIONS
 from capsvc.stores.readings import REMEMBERED
 from capsvc.stores.sqlite import SQLiteStore
+from capsvc.stores.steps import STEPS
 from tests.capsvc.installation import quick_directory
 from tests.capsvc.store_contract import StoreContract
 from tests.capsvc.store_contract_column import LATER, NOW, Change, Engine, add, salt_of
@@ -210,6 +212,20 @@ def test_opening_makes_no_database(path: Path) -> None:
     with pytest.raises(SettingsError, match="capsvc init"):
         SQLiteStore(path)
     assert not path.exists()
+
+
+def test_the_steps_that_are_named_are_those_that_there_are_in_their_order() -> None:
+    assert [step.name for step in MIGRATIONS.pending(Database(memory=True))] == list(STEPS)
+
+
+def test_a_database_of_an_earlier_version_is_brought_up_to_date(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    MIGRATIONS.apply(Database(connection), stop_before=STEPS[1])
+    connection.close()
+    assert [name for (name,) in _query(path, "SELECT name FROM _sqlite_migrations")] == [STEPS[0]]
+    SQLiteStore(path).close()
+    assert [name for (name,) in _query(path, "SELECT name FROM _sqlite_migrations")] == list(STEPS)
+    assert _query(path, "SELECT count(*) FROM subjects") == [(0,)]
 
 
 def test_migrations_are_applied_once(store: SQLiteStore, path: Path) -> None:
