@@ -6,9 +6,12 @@ VENV := .venv
 unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+# Installs Debian's packages, and fetches their lists only where that does not go without.
+install = { $(APT) install -y --no-install-recommends $(1) > /dev/null 2>&1 || \
+	{ $(APT) update && $(APT) install -y --no-install-recommends $(1) > /dev/null; }; }
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove wheel clean
+.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove packages server-packages wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -17,11 +20,14 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-test: $(STAMP) lint $(if $(filter true,$(CI)),interop-packages browser-packages cluster-packages)
-	@test -z "$$CI" || command -v systemd-analyze > /dev/null || { apt-get update -qq && \
-		apt-get install -y -qq --no-install-recommends systemd; } > /dev/null
-	@test -z "$$CI" || test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq nginx-light; } > /dev/null
+# What tests need of Debian and npm comes while Python's packages do.
+test:
+	@$(MAKE) --no-print-directory -j 2 lint $(if $(filter true,$(CI)),packages)
 	$(BIN)/pytest -n 3 --dist worksteal
+
+# One after the other, whatever runs beside them: they wait for the same lock.
+packages:
+	@MAKEFLAGS= $(MAKE) --no-print-directory interop-packages browser-packages cluster-packages server-packages
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -62,18 +68,20 @@ cluster: $(STAMP) cluster-packages
 
 # What tests/cluster needs: databases, networks, and a compiler for the clock that it sets.
 cluster-packages: database-packages compiler
-	@command -v ip > /dev/null || { echo "installing iproute2"; $(APT) update && \
-		$(APT) install -y --no-install-recommends iproute2 > /dev/null; }
+	@command -v ip > /dev/null || { echo "installing iproute2"; $(call install,iproute2); }
 
 # The short form of whatever is tried to break the service, and what was lost, as a table. Takes some minutes.
-prove: $(STAMP) cluster-packages
-	@test -x /usr/sbin/nginx || { $(APT) update && $(APT) install -y nginx-light > /dev/null; }
+prove: $(STAMP) cluster-packages server-packages
 	@$(BIN)/python -m tests.prove
 
 # A C compiler, for the shims of tests/crash and tests/cluster.
 compiler:
-	@command -v cc > /dev/null || { echo "installing gcc"; $(APT) update && \
-		$(APT) install -y --no-install-recommends gcc libc6-dev > /dev/null; }
+	@command -v cc > /dev/null || { echo "installing gcc"; $(call install,gcc libc6-dev); }
+
+# The server that stands in front of the service in tests, and what checks a unit.
+server-packages:
+	@test -x /usr/sbin/nginx || { echo "installing nginx"; $(call install,nginx-light); }
+	@command -v systemd-analyze > /dev/null || { echo "installing systemd"; $(call install,systemd); }
 
 # Prints who minted, who narrowed and who verified, as a table.
 interop: $(STAMP) interop-packages
@@ -87,15 +95,13 @@ interop-packages:
 	test -e /usr/share/gocode/src/gopkg.in/macaroon.v2 || wanted="$$wanted golang-gopkg-macaroon.v2-dev"; \
 	command -v node > /dev/null || wanted="$$wanted nodejs"; \
 	command -v npm > /dev/null || wanted="$$wanted npm"; \
-	test -z "$$wanted" || { echo "installing$$wanted"; $(APT) update && \
-		$(APT) install -y --no-install-recommends $$wanted > /dev/null; }
+	test -z "$$wanted" || { echo "installing$$wanted"; $(call install,$$wanted); }
 	@test -e $(INTEROP)/js/node_modules/macaroon/package.json || \
 		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/js macaroon@3.0.4
 
 # The browser that the console is tested in, and axe-core, which looks for what keeps people from reading a page.
 browser-packages: interop-packages
-	@test -x /usr/bin/chromium-headless-shell || { echo "installing chromium"; $(APT) update && \
-		$(APT) install -y --no-install-recommends chromium-headless-shell > /dev/null; }
+	@test -x /usr/bin/chromium-headless-shell || { echo "installing chromium"; $(call install,chromium-headless-shell); }
 	@test -e $(INTEROP)/axe/node_modules/axe-core/axe.min.js || \
 		npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(INTEROP)/axe axe-core@4.14.1
 
@@ -105,8 +111,7 @@ database-packages:
 		mkdir -p /etc/postgresql-common; \
 		test -e /etc/postgresql-common/createcluster.conf || \
 			echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
-		$(APT) update && $(APT) install -y --no-install-recommends -o Dpkg::Options::=--force-confold postgresql \
-		> /dev/null; }
+		$(call install,-o Dpkg::Options::=--force-confold postgresql); }
 
 # Pictures of every page of the console, with example data, for the README and docs/console.md.
 screenshots: $(STAMP) browser-packages

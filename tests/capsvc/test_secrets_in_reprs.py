@@ -21,8 +21,8 @@ SALT = b"sixteen secrets!"
 @pytest.mark.parametrize(
     "held",
     [
-        Login("alice", SECRET),
-        IdTokenLogin(SECRET),
+        Login(user="alice", password=SECRET),
+        IdTokenLogin(id_token=SECRET),
         Token(SECRET, "alice", None, "default", "nonce", "", ""),
         PasswordChange(SECRET, SECRET),
         Addition("alice", SECRET),

@@ -299,7 +299,13 @@ def _held(service: Service, user: str) -> Iterator[object]:
     yield from (service.rates, service.slots, service.proxies, service.outcomes, service.node._verifying.verifiers)
     yield from (*service.store.keys()[1], NewUser("x", hashed()), service.store.issue_salt(user, "default", None, ""))
     yield from (service.store.read(user, ()), service.store.read(user, ()).salts, *service.store.salt_names(user))
-    yield from (Login(user, PASSWORD), PasswordChange(PASSWORD, NEW), Question(token), OneToken(token), Report(token))
+    yield from (
+        Login(user=user, password=PASSWORD),
+        PasswordChange(PASSWORD, NEW),
+        Question(token),
+        OneToken(token),
+        Report(token),
+    )
     yield from (Session(MINE, user, "", encode_base64(macaroon.signature), token), BoundAuth(token, "http://127.0.0.1"))
     yield from (Ticket.of(f"user = {user}"), httpx2.Request("GET", "http://127.0.0.1", headers=bearer(token)))
     yield Leaks(service.node, service.store).take_back(token)
