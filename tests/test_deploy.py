@@ -79,7 +79,7 @@ def test_the_container_runs_as_its_own_user_on_a_root_that_it_need_not_write() -
 def test_the_container_runs_the_commands_that_the_wheels_test_runs_and_asks_readyz() -> None:
     instructions = dict(_instructions())
     built = next(rest for name, rest in _instructions() if name == "RUN")
-    assert re.search(r"pip install .*\.whl\)\[service\]", built)
+    assert re.search(r"pip install .*\.whl\)\[service,postgres,oidc\]", built)
     shell, flag, command = json.loads(instructions["CMD"])
     assert (shell, flag) == ("/bin/sh", "-c")
     assert command.split(" && ")[1:] == [

@@ -103,7 +103,10 @@ def test_section_6_no_sequence_of_steps_brings_a_revoked_macaroon_back_to_a_node
 
         def _take_back(self, *arguments: Any, **named: Any) -> None:
             super()._take_back(*arguments, **named)
-            for node in (self.house.node, self.running):  # a key that was retired has no revision to ask for
+            self._catch_up()
+
+        def _catch_up(self) -> None:
+            for node in (self.house.node, self.running):
                 node._store.catch_up(ANY)
 
     SEEN.clear()
