@@ -63,7 +63,7 @@ class Rates:
             (self._by_network, network),
         )
         with _counted(all_four) as full:
-            if full.pop(self._by_user, None) is None:
+            if full.pop(self._by_user, None) is None:  # only a user who is guessed at has few tries from each network
                 full.pop(self._by_both_when_guessed_at, None)
             _demand_none(full, "wrong passwords")
             yield
@@ -79,7 +79,7 @@ class Rates:
         """Count a report of a leak from an address. Raises TooMany."""
         network = self._digest(network_of(address))
         if not self._reports.count(network):
-            _demand_none({self._reports: network}, "reports")
+            raise TooMany("reports", self._reports.wait(network))
 
     def _digest(self, text: str) -> str:
         """What stands for a name or a network, of one length, and the same to nobody outside this process."""

@@ -105,8 +105,7 @@ def connection_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
 
 def connection_address(scope: Scope, proxies: Proxies) -> str | None:
     """Tell of a request to this server the address alone, as :func:`connection_facts` tells it. Raises a 400."""
-    headers = read_headers(scope, proxies)
-    return _address(scope, proxies, _text(headers, proxies.names["For"]) if _is_from_proxy(scope, proxies) else None)
+    return _address(scope, proxies, _forwarded(read_headers(scope, proxies), scope, proxies)["For"])
 
 
 def original_facts(scope: Scope, proxies: Proxies) -> dict[str, Any]:
@@ -181,12 +180,10 @@ def _address(scope: Scope, proxies: Proxies, hops: str | None) -> str | None:
     if not client:
         return None
     address: str = client[0]
-    is_trusted = proxies.believes(address)
     for hop in reversed(hops.split(",")) if hops else ():
-        if not is_trusted:
+        if not proxies.trust(address):
             break
         address = hop.strip()
-        is_trusted = proxies.trust(address)
     try:
         return str(ip_address(address.partition("%")[0]))
     except ValueError:

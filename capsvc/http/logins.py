@@ -18,7 +18,7 @@ from capsvc.http.bodies import Secret, fit, json_answer, read_members
 from capsvc.http.endpoint import Answer, Endpoint
 from capsvc.http.problems import bad_request
 from capsvc.http.service import Service
-from capsvc.http.tokens import Lifetime, Token, token_of
+from capsvc.http.tokens import Lifetime, Token
 from capsvc.stores import DEFAULT_SALT_NAME
 from caveats import Predicate, PredicateError, attenuate
 from caveats.authority import AUTHORITY_CAVEATS
@@ -99,7 +99,7 @@ class Logins(Endpoint):
             narrowed = attenuate(minted.token, *appended, limits=self._service.settings.limits)
         except PredicateError as wrong:
             raise bad_request(f"caveats: {wrong}.") from None
-        token = token_of(narrowed, minted, format, min(ends))
+        token = Token.of(minted, narrowed, format, min(ends))
         if len(token.macaroon) > self._service.settings.limits.characters:  # format 1 is longer
             raise bad_request(
                 f"With these caveats the token has more than {self._service.settings.limits.characters} characters."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 from anyio import to_thread
@@ -41,6 +41,27 @@ class Token(Secret):
     issued: str
     expires: str
 
+    @classmethod
+    def of(cls, minted: Minted, narrowed: str, format: int, expires: str) -> Self:
+        """Say what stands in a fresh macaroon, and write what it was narrowed to, which is text of format 2.
+
+        Raises a 400 where another format that is wanted cannot hold it.
+        """
+        written = minted.written
+        try:
+            text = encode(narrowed, _FORMATS[format]) if format != 2 else narrowed
+        except ValueError as wrong:
+            raise bad_request(f"{wrong}.") from None
+        return cls(
+            text,
+            written.user,
+            written.key_name.audience,
+            written.salt_name,
+            written.nonce,
+            written.not_before,
+            expires,
+        )
+
 
 class SealedToken(msgspec.Struct):
     """A fresh macaroon for who presented a bound copy: the JSON of a Token, sealed for the original's holder."""
@@ -73,7 +94,7 @@ class Tokens:
         capability = self._service.verdict(request).capability
         minted = await to_thread.run_sync(self._service.authority.renew, capability, renewal.lifetime)
         await self._service.recorded(minted.act(RENEW, presented=Presented.of(capability)))
-        token = token_of(minted.token, minted, renewal.format, minted.written.not_after)
+        token = Token.of(minted, minted.token, renewal.format, minted.written.not_after)
         if not capability.narrowings:
             return answer(token, 201)
         sealed = self._service.authority.seal_for(capability, msgspec.json.encode(token))
@@ -108,24 +129,3 @@ def permitted(capability: Capability) -> list[str]:
         return [text.decode("utf-8") for text in (capability.minted[1], capability.minted[3], capability.minted[4])]
     met = weakest((*capability.predicates, *capability.discharge_predicates))
     return [str(each) for each in met if each.attribute not in _LEFT_OUT]
-
-
-def token_of(token: str, minted: Minted, format: int, expires: str) -> Token:
-    """Say what stands in a fresh macaroon, which is text of format 2, and write it in the format that is wanted.
-
-    Raises a 400 where that one cannot hold it.
-    """
-    written = minted.written
-    try:
-        text = encode(token, _FORMATS[format]) if format != 2 else token
-    except ValueError as wrong:
-        raise bad_request(f"{wrong}.") from None
-    return Token(
-        text,
-        written.user,
-        written.key_name.audience,
-        written.salt_name,
-        written.nonce,
-        written.not_before,
-        expires,
-    )
