@@ -101,14 +101,19 @@ def test_a_refused_login_leaves_no_name_behind(house: Installation) -> None:
 
 
 def test_a_login_is_refused_when_all_slots_stay_taken(house: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capsvc.passwords.QUEUE_SECONDS", 0.05)
-
     async def main() -> None:
         slots = HashingSlots()
         authority = Authority(house.node, house.store, passwords(), slots, LOCATION)
-        over = threading.Event()
-        taken = [asyncio.create_task(slots.run(over.wait, 60)) for _ in range(slots.count)]
-        await asyncio.sleep(0)
+        begun, over = threading.Barrier(slots.count + 1), threading.Event()
+
+        def take() -> bool:
+            begun.wait(60)
+            return over.wait(60)
+
+        monkeypatch.setattr("capsvc.passwords.QUEUE_SECONDS", 60.0)
+        taken = [asyncio.create_task(slots.run(take)) for _ in range(slots.count)]
+        await asyncio.to_thread(begun.wait, 60)
+        monkeypatch.setattr("capsvc.passwords.QUEUE_SECONDS", 0.05)
         with pytest.raises(TooBusy):
             await authority.log_in("alice", PASSWORD, None, then=lambda minted: minted)
         over.set()
