@@ -11,7 +11,7 @@ install = { $(APT) install -y --no-install-recommends $(1) > /dev/null 2>&1 || \
 	{ $(APT) update && $(APT) install -y --no-install-recommends $(1) > /dev/null; }; }
 STAMP := $(VENV)/.ready
 
-.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove packages server-packages wheel clean
+.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove packages server-packages unit-packages wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -27,7 +27,7 @@ test:
 
 # One after the other, whatever runs beside them: they wait for the same lock.
 packages:
-	@MAKEFLAGS= $(MAKE) --no-print-directory interop-packages browser-packages cluster-packages server-packages
+	@MAKEFLAGS='$(filter-out -j% --jobserver%,$(MAKEFLAGS))' $(MAKE) --no-print-directory interop-packages browser-packages cluster-packages server-packages unit-packages
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -78,9 +78,12 @@ prove: $(STAMP) cluster-packages server-packages
 compiler:
 	@command -v cc > /dev/null || { echo "installing gcc"; $(call install,gcc libc6-dev); }
 
-# The server that stands in front of the service in tests, and what checks a unit.
+# The server that stands in front of the service in tests.
 server-packages:
 	@test -x /usr/sbin/nginx || { echo "installing nginx"; $(call install,nginx-light); }
+
+# What checks the unit in deploy/.
+unit-packages:
 	@command -v systemd-analyze > /dev/null || { echo "installing systemd"; $(call install,systemd); }
 
 # Prints who minted, who narrowed and who verified, as a table.
