@@ -65,10 +65,10 @@ class Flood:
         return self.statuses
 
     def _login(self) -> bytes:
-        right = random.random() < 0.5  # noqa: S311 - load, not a secret
+        right = random.random() < 0.5
         password = self.password if right else "another that is not right"
-        body = json.dumps({"user": random.choice(self.users), "password": password}).encode()  # noqa: S311
-        address = ".".join(str(random.randrange(1, 255)) for _ in range(3))  # noqa: S311
+        body = json.dumps({"user": random.choice(self.users), "password": password}).encode()
+        address = ".".join(str(random.randrange(1, 255)) for _ in range(3))
         head = (
             f"POST /v1/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             f"X-Forwarded-For: 10.{address}\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -97,7 +97,7 @@ class Client(threading.Thread):
     def __init__(self, service: Live, number: int, history: History, end: float) -> None:
         super().__init__(name=f"client {number}")
         self._http = httpx2.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=30, trust_env=False)
-        self._chance = random.Random(number)  # noqa: S311 - which step is next
+        self._chance = random.Random(number)
         self._history, self._end = history, end
         self._users = list(service.users[number::_CLIENTS])
         self._next_user()

@@ -82,7 +82,7 @@ class Relay:
             head = f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\nAccept: application/json\r\n\r\n"
             connection.settimeout(_left(ends))
             connection.sendall(head.encode("ascii"))
-            answer = HTTPResponse(_Until(connection, ends), method="GET")  # type: ignore[arg-type]
+            answer = HTTPResponse(_Until(connection, ends), method="GET")  # type: ignore[arg-type]  # all that it asks of a socket
             answer.begin()
             body = answer.read(PAGE_CHARACTERS + 1)
         except BaseException:

@@ -192,7 +192,7 @@ class SQLStore(ABC):
             if not wanted:
                 return revision(transaction)
             columns = ", ".join(f"{column} = ?" for column in wanted)
-            transaction.execute(f"UPDATE users SET {columns} WHERE name = ?", (*wanted.values(), user))  # noqa: S608
+            transaction.execute(f"UPDATE users SET {columns} WHERE name = ?", (*wanted.values(), user))  # noqa: S608 - names of ours
             return change_all(transaction, user, now)
 
     @repeated

@@ -38,11 +38,11 @@ class Memory:
     def rows(self, user: str) -> dict[str, bytes | None]:
         """Return the rows of a user who is here."""
         column = self.columns[user]
-        return dict(zip(column[1::2], column[2::2], strict=True))  # type: ignore[arg-type]
+        return dict(zip(column[1::2], column[2::2], strict=True))  # type: ignore[arg-type]  # put so above
 
     def forget(self) -> None:
         """Drop the users whose salts did not change since ``since``, which somebody has moved on."""
         hour = self.since // HOUR
-        for user in [user for user, column in self.columns.items() if column[0] < hour]:  # type: ignore[operator]
+        for user in [user for user, column in self.columns.items() if column[0] < hour]:  # type: ignore[operator]  # an hour
             del self.columns[user]
         self._hours = {each: each for each in self._hours if each >= hour}

@@ -99,7 +99,7 @@ def _until(gen: Generator[Any, Any, _T], ends: Any) -> Generator[Any, Any, _T]:
                 raise TooSlow
             wanted = gen.send(ready)
     except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
+        return done.value  # type: ignore[no-any-return]  # what psycopg's generator returns
 
 
 class Transaction:
