@@ -1,12 +1,13 @@
 """The audit log: a file with one JSON object a line for each act, which workers and commands write together.
 
-Each line is one write to a file that is opened for it: lines never mix, and whoever rotates the file need not tell
-anybody. It is on the disk when :meth:`AuditFile.append` returns.
+Each line is one write to a file that is opened and locked for it: lines never mix, and whoever rotates the file need
+not tell anybody. It is on the disk when :meth:`AuditFile.append` returns.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import time
@@ -68,10 +69,13 @@ class AuditFile:
     def _write(self, line: bytes) -> None:
         descriptor = self._open()
         try:
+            # A line grows in steps as its writer writes it: without the lock, others would take it for one cut off.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             if not _ends_a_line(descriptor):
                 line = b"\n" + line  # after one that a full disk cut off
             if os.write(descriptor, line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # one sync serves all that wait for theirs
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

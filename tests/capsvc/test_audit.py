@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
 import stat
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,8 +27,9 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _write_many(path: Path, who: str) -> None:
+    """Long lines, since those grow in more steps than one as they are written."""
     for number in range(200):
-        AuditFile(path).append(Act(act="revoke", who=who, name="n" * 200, revision=number))
+        AuditFile(path).append(Act(act="revoke", who=who, name="n" * 4000, revision=number))
 
 
 def test_lines_of_many_writers_never_mix(tmp_path: Path) -> None:
@@ -40,6 +43,20 @@ def test_lines_of_many_writers_never_mix(tmp_path: Path) -> None:
         assert each.exitcode == 0
     for who in ("one", "two"):
         assert [line["revision"] for line in _lines(path) if line["who"] == who] == list(range(200))
+
+
+def test_a_line_that_another_is_still_writing_is_not_taken_for_one_cut_off(tmp_path: Path) -> None:
+    audit = AuditFile(tmp_path / "audit.jsonl")
+    append = Thread(target=audit.append, args=(Act(act="mint", who="alice"),))
+    with audit.path.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write('{"who":')
+        other.flush()
+        append.start()
+        append.join(0.2)
+        other.write('"bob"}\n')
+    append.join(60)
+    assert [line["who"] for line in _lines(audit.path)] == ["bob", "alice"]
 
 
 def test_only_the_owner_can_read_it_and_it_says_when(tmp_path: Path) -> None:
