@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -216,6 +216,17 @@ def end(process: Fork) -> int:
     """End a service as a supervisor does; return its exit code."""
     process.send_signal(signal.SIGTERM)
     return process.wait(_PATIENCE_SECONDS)
+
+
+def begin_end(serving: Serving) -> None:
+    """Ask a service to end, and wait until it takes no new connections: by then it only finishes what it began."""
+    serving.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with suppress(ConnectionRefusedError):
+        while True:
+            assert time.monotonic() < deadline, "it goes on"
+            socket.create_connection(("127.0.0.1", serving.port), timeout=_PATIENCE_SECONDS).close()
+            time.sleep(0.02)
 
 
 def _address(home: Home, process: Fork, log: Path) -> str:

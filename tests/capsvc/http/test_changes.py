@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from select import select
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx2
 import pytest
 
 from capsvc import keyring
 from capsvc.changes import Digests, Page
 from capsvc.exported import ExportedKey
 from capsvc.keyring import KeyRing
-from tests.capsvc.http.serving import PROBLEM, Serving, end, make_home, now, serving
+from tests.capsvc.http.serving import PROBLEM, RawAnswer, Serving, end, make_home, now, serving
 
 PATIENCE_SECONDS = 20.0
 """Less than the longest wait: who is still waiting then was not woken."""
@@ -56,30 +55,22 @@ def _revoke(service: Serving, user: str, name: str) -> int:
         return store.revoke_name(user, name, now())
 
 
-@dataclass
 class Poll:
-    """A request that waits, on a connection and a thread of its own."""
+    """A request that waits, on a connection of its own. It is on its way when this returns."""
 
-    url: str
-    asked: dict[str, Any]
-    answers: list[httpx2.Response] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        asked = {"audience": "billing", "wait": 30, **self.asked}
-        self.answers.append(httpx2.get(f"{self.url}/v1/changes", params=asked, timeout=60, trust_env=False))
+    def __init__(self, service: Serving, since: int, **asked: Any) -> None:
+        self._connection = HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE_SECONDS)
+        query = urlencode({"audience": "billing", "wait": 30, "since": since, **asked})
+        self._connection.request("GET", f"/v1/changes?{query}")
 
     @property
     def is_waiting(self) -> bool:
-        return self._thread.is_alive()
+        return not select([self._connection.sock], [], [], 0)[0]
 
-    def answer(self) -> httpx2.Response:
-        self._thread.join(PATIENCE_SECONDS)
-        assert not self.is_waiting, "nobody woke it"
-        return self.answers[0]
+    def answer(self) -> RawAnswer:
+        """Wait for it. Fails with a timeout where nobody woke it."""
+        with closing(self._connection), self._connection.getresponse() as told:
+            return RawAnswer(told.status, dict(told.headers), told.read())
 
 
 def _until(true: Callable[[], bool]) -> None:
@@ -155,22 +146,22 @@ def test_a_revision_that_is_yet_to_come_is_a_conflict_that_says_why(issuer: Serv
 def test_who_waits_is_answered_once_something_changed_on_whichever_worker(issuer: Serving) -> None:
     user = issuer.new_user()
     since = _page(issuer).head
-    polls = [Poll(issuer.url, {"since": since}) for _ in range(8)]
+    polls = [Poll(issuer, since) for _ in range(8)]
     time.sleep(0.5)
     assert all(each.is_waiting for each in polls)
     revision = _revoke(issuer, user, "friend")
     answers = [each.answer() for each in polls]
-    assert {each.status_code for each in answers} == {200}
+    assert {each.status for each in answers} == {200}
     publics = {"k1": _exported(issuer)["k1"].public}
-    assert {Page.read(each.text, publics).to for each in answers} == {revision}
-    assert len({each.text for each in answers}) < len(answers), "who waits for the same is given the same"
+    assert {Page.read(each.body.decode(), publics).to for each in answers} == {revision}
+    assert len({each.body for each in answers}) < len(answers), "who waits for the same is given the same"
 
 
 def test_who_waits_though_something_changed_is_answered_at_once(issuer: Serving) -> None:
     issuer.new_user()
     head = _page(issuer).head
-    assert Poll(issuer.url, {"since": head - 1}).answer().status_code == 200
-    assert Poll(issuer.url, {"since": head - 1, "skip": 1}).answer().status_code == 200
+    assert Poll(issuer, head - 1).answer().status == 200
+    assert Poll(issuer, head - 1, skip=1).answer().status == 200
 
 
 def test_who_waited_in_vain_is_told_so_with_a_new_stamp(issuer: Serving) -> None:
@@ -182,13 +173,13 @@ def test_who_waited_in_vain_is_told_so_with_a_new_stamp(issuer: Serving) -> None
 
 def test_verification_goes_on_while_many_wait(issuer: Serving) -> None:
     token, since = issuer.token(), _page(issuer).head
-    polls = [Poll(issuer.url, {"since": since}) for _ in range(20)]
+    polls = [Poll(issuer, since) for _ in range(20)]
     for _ in range(20):
         answer = issuer.client.get("/v1/auth", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == 204
     assert all(each.is_waiting for each in polls)
     issuer.new_user()
-    assert {each.answer().status_code for each in polls} == {200}
+    assert {each.answer().status for each in polls} == {200}
 
 
 def test_only_so_many_wait_and_who_has_gone_makes_room(tmp_path: Path) -> None:
@@ -217,12 +208,12 @@ def test_only_so_many_wait_and_who_has_gone_makes_room(tmp_path: Path) -> None:
 def test_who_waits_when_the_service_ends_is_answered_and_the_end_is_clean(tmp_path: Path, workers: str) -> None:
     with serving(make_home(tmp_path / "home", SETTINGS), "--workers", workers) as service:
         since = _page(service).head
-        polls = [Poll(service.url, {"since": since}) for _ in range(4)]
+        polls = [Poll(service, since) for _ in range(4)]
         time.sleep(0.5)
         assert all(each.is_waiting for each in polls)
         assert end(service.process) == 0
         for each in polls:
-            assert Page.read(each.answer().text, {"k1": _exported(service)["k1"].public}).to == since
+            assert Page.read(each.answer().body.decode(), {"k1": _exported(service)["k1"].public}).to == since
         assert "Traceback" not in service.stderr()
 
 
@@ -233,10 +224,10 @@ def test_section_7_a_rotation_leaves_pages_readable_until_the_exported_key_is_re
     with serving(make_home(tmp_path / "home", SETTINGS)) as service, closing(service.home.open_store()) as store:
         first, shares = _exported(service), service.home.shares
         since = _page(service).head
-        waiting = Poll(service.url, {"since": since})
+        waiting = Poll(service, since)
         time.sleep(0.3)
         key_id = keyring.add(store, shares, now())
-        assert Page.read(waiting.answer().text, {"k1": first["k1"].public}).keys == ("k1", "k2")
+        assert Page.read(waiting.answer().body.decode(), {"k1": first["k1"].public}).keys == ("k1", "k2")
         keyring.promote(store, key_id, now())
         _until(lambda: Page.read(_ask(service).text, {"k1": first["k1"].public}).ring == store.keys()[0])
         keyring.retire(store, "k1", now(), now(), leaked=True)

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from caveats.wire import encode_text
-from tests.capsvc.http.serving import PASSWORD, Serving, append, bearer, make_home, serving
+from tests.capsvc.http.serving import PASSWORD, Serving, append, bearer, begin_end, make_home, serving
 
 PATIENCE_SECONDS = 90.0
 
@@ -112,8 +112,7 @@ def test_a_request_of_which_half_has_come_is_answered_too(tmp_path: Path) -> Non
         with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(b"GET /livez HTTP/1.1\r\nHo")
             service.client.get("/livez").raise_for_status()
-            service.process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
+            begin_end(service)
             connection.sendall(b"st: x\r\n\r\n")
             told = b""
             while piece := connection.recv(65536):

@@ -17,7 +17,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from capsvc import keyring
-from tests.capsvc.http.serving import ADMIN, PASSWORD, PROBLEM, Serving, bearer, make_home, narrow, now, serving
+from tests.capsvc.http.serving import (
+    ADMIN,
+    PASSWORD,
+    PROBLEM,
+    Serving,
+    bearer,
+    begin_end,
+    make_home,
+    narrow,
+    now,
+    serving,
+)
 
 SAID = "named-by.the_proxy-1"
 
@@ -296,10 +307,9 @@ def test_while_a_service_finishes_what_it_began_nobody_is_told_that_it_is_ready(
         slow.sendall(b"POST /v1/tokens HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
         slow.sendall(b"Content-Length: 100\r\n\r\n{")
         assert service.client.get("/readyz").status_code == 200
-        service.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        begin_end(service)
         assert service.process.poll() is None, "the slow request is waited for"
-        with pytest.raises(httpx2.HTTPError):
+        with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"{service.url}/readyz", timeout=2)
 
 
