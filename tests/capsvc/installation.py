@@ -18,7 +18,7 @@ from capsvc.settings import Settings
 from capsvc.shares import ShareFile
 from capsvc.stores import NewUser, Store
 from capsvc.stores.sqlite import SQLiteStore
-from caveats import Macaroon, time_text
+from caveats import Macaroon, decode, time_text
 from caveats.wire import encode_text
 
 START = 1_795_327_200.0
@@ -38,6 +38,14 @@ def passwords() -> Passwords:
 def hash_of(password: str) -> str:
     """A hash at the floor, computed once a run for each password."""
     return passwords().hash(password)
+
+
+def one_bit_off(token: str) -> str:
+    """The same macaroon with another signature. Other letters at the end of its text might be the same ones."""
+    given = decode(token)
+    signature = given.signature[:-1] + bytes([given.signature[-1] ^ 1])
+    macaroon = Macaroon(given.unverified_location, given.unverified_identifier, given.unverified_caveats, signature)
+    return encode_text(macaroon)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from capsvc.node import Presentation
 from capsvc.outcomes import KEPT_MINUTES, OUTCOMES, OutcomeFile, no_counts
 from caveats import MacaroonError
 from caveats.wire import encode_text
-from tests.capsvc.installation import Clock, Installation, installed
+from tests.capsvc.installation import Clock, Installation, installed, one_bit_off
 
 START = 1_795_327_200.0
 MINUTE = int(START) // 60
@@ -42,7 +42,7 @@ def test_each_verification_is_counted_once_by_how_it_ended(house: Installation) 
     assert _counted(house, narrowed, path="/docs/1") == {"accepted": 1}
     assert _counted(house, narrowed, path="/pub") == {"unmet": 1}
     assert _counted(house, encode_text(macaroon.append(b"time < 2026-11-01T00:00:00Z"))) == {"expired": 1}
-    for nonsense in (token[:-2] + "AA", "x", "{}", "", encode_text(house.log_in(audience="billing").macaroon)):
+    for nonsense in (one_bit_off(token), "x", "{}", "", encode_text(house.log_in(audience="billing").macaroon)):
         assert _counted(house, nonsense) == {"invalid": 1}, nonsense
     assert _counted(house, token, "x") == {"invalid": 1}
     house.store.revoke_all("alice", house.now)

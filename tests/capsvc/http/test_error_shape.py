@@ -13,6 +13,7 @@ from caveats import Format, Macaroon, decode, encode
 from caveats.wire import encode_text
 from tests.capsvc.http.secrets_held import SecretsHeld
 from tests.capsvc.http.serving import ADMIN, PASSWORD, PROBLEM, VERIFY, Serving, append, bearer, raw
+from tests.capsvc.installation import one_bit_off
 
 # Method, path, the audience that opens it, and a body that it takes. A password opens /v1/tokens, nothing /v1/leaks.
 OPERATIONS: dict[tuple[str, str], tuple[str | None, dict[str, Any] | None]] = {
@@ -93,8 +94,6 @@ def test_the_operations_here_are_those_of_the_contract(service: Serving) -> None
 def _unproven(service: Serving, operation: Operation, token: str) -> dict[str, str | None]:
     """Authorization headers that prove nothing, from none at all to one bit off."""
     root = decode(token)
-    signature = root.signature[:-1] + bytes([root.signature[-1] ^ 1])
-    one_bit_off = Macaroon(root.unverified_location, root.unverified_identifier, root.unverified_caveats, signature)
     cut = Macaroon(root.unverified_location, root.unverified_identifier, root.unverified_caveats[:-1], root.signature)
     user, audience = service.new_user(), _audience(operation)
     stray = encode_text(Macaroon.mint(b"key", "id"))
@@ -107,7 +106,7 @@ def _unproven(service: Serving, operation: Operation, token: str) -> dict[str, s
         "another scheme": "Basic YWxpY2U6c2VjcmV0",
         "no scheme": token,
         "another audience": f"Bearer {service.token('billing')}",
-        "one bit off": f"Bearer {encode_text(one_bit_off)}",
+        "one bit off": f"Bearer {one_bit_off(token)}",
         "a caveat less": f"Bearer {encode_text(cut)}",
         "padded": f"Bearer {token}=",
         "an unknown key": f"Bearer {encode_text(service.mint(user, audience, key_id='k9'))}",
@@ -115,7 +114,7 @@ def _unproven(service: Serving, operation: Operation, token: str) -> dict[str, s
         "a stray discharge": f"Macaroon {token},{stray}",
         "a discharge too few": f"Bearer {needy}",
         "no authority": f"Bearer {encode_text(Macaroon.mint(b'key', 'k1'))}",
-        "expired and one bit off": f"Bearer {service.expired(audience)[:-2]}AA",
+        "expired and one bit off": f"Bearer {one_bit_off(service.expired(audience))}",
     }
 
 
