@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 CORPUS = Path(__file__).parent / "corpus"
-LONGEST_INPUT, MEGABYTES, HUNG_SECONDS = 16384, 2048, 25
+LONGEST_INPUT, MEGABYTES, HUNG_SECONDS = 16384, 2048, 100
 _SLOW_SECONDS, _SLOW_SECONDS_A_BYTE, _TRIES = 0.1, 20e-6, 3
-_GRACE_SECONDS = 60
+_GRACE_SECONDS = 200
 _PROGRESS = re.compile(r"^#(\d+)\s.*?cov: (\d+)", re.MULTILINE)
 
 
@@ -98,7 +98,9 @@ def _fuzz_one(name: str, target: Callable[[bytes], None], seconds: int, seed: in
         _become_fuzzer(
             target, log,
             f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={LONGEST_INPUT}", f"-rss_limit_mb={MEGABYTES}",
-            f"-timeout={HUNG_SECONDS}", f"-artifact_prefix={found}/{name}-", str(corpus), str(CORPUS / name),
+            # By the clock, which goes on while others have the processor; what is slow is found by _held_to_time.
+            f"-timeout={HUNG_SECONDS}", f"-report_slow_units={HUNG_SECONDS}",
+            f"-artifact_prefix={found}/{name}-", str(corpus), str(CORPUS / name),
         )  # fmt: skip
     code = _wait(child, time.monotonic() + seconds + _GRACE_SECONDS)
     progress = _PROGRESS.findall(log.read_text("utf-8", "replace")) or [("0", "0")]
