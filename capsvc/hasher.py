@@ -2,6 +2,9 @@
 
 Threads would not do. All threads of Python wait for one lock: a thread of low priority that holds it while others have
 the processor keeps the event loop waiting. And at the usual priority, hashing keeps it waiting for the processor.
+
+But not for ever: beside work that never rests, who steps back for everything waits for many seconds. After a moment of
+that a process hashes what it was asked once more, and takes a share of the processor.
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
@@ -23,6 +29,11 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from capsvc import process
 from capsvc.errors import CapsvcError
+
+_NICER = 5
+"""A process with this niceness gets a quarter of a core that somebody else wants all of."""
+
+_PATIENCE_SECONDS, _LOOK_SECONDS = 0.3, 0.05
 
 
 class DistantHasher(PasswordHasher):
@@ -103,13 +114,39 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     process.harden()
-    process.step_back()
+    process.give_way()
+    os.nice(_NICER)
     given = json.loads(sys.argv[1])
     hasher, turns = PasswordHasher(**given["parameters"]), [os.open(each, os.O_RDWR) for each in given["turns"]]
+    spare_time = SpareTime()
     for line in sys.stdin.buffer:
         with _turn(turns):
-            answer = _answer(hasher, json.loads(line))
+            answer = spare_time.spend(partial(_answer, hasher, json.loads(line)))
         print(json.dumps(answer), flush=True)
+    os._exit(0)  # though the thread may still wait for the processor
+
+
+class SpareTime:
+    """What nobody else wants of the processor: a thread works in it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, initializer=process.step_back)
+        self._asked: Future[str] | None = None
+
+    def spend(self, work: Callable[[], str]) -> str:
+        """Have some work done in it, and where there is too little do it here: then it may be done twice."""
+        if self._asked is not None and not self._asked.done():
+            return work()
+        begun, self._asked = _waited(), self._thread.submit(work)
+        while _waited() - begun < _PATIENCE_SECONDS:
+            with suppress(TimeoutError):
+                return self._asked.result(_LOOK_SECONDS)
+        return work()
+
+
+def _waited() -> float:
+    """For how many seconds this process had no processor, from some moment on: whoever hashes never rests."""
+    return time.monotonic() - time.process_time()
 
 
 @contextmanager

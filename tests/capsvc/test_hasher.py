@@ -6,17 +6,19 @@ import fcntl
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import VerifyMismatchError
 
-from capsvc.hasher import DistantHasher
+from capsvc.hasher import DistantHasher, SpareTime
 from tests.capsvc.installation import OTHER_PASSWORD, PASSWORD, hash_of
 
 PARAMETERS = {"time_cost": 2, "memory_cost": 19456, "parallelism": 1, "hash_len": 32, "salt_len": 16}
@@ -64,7 +66,33 @@ def test_whatever_is_not_the_passwords_hash_is_refused(distant: DistantHasher, h
 
 
 def test_hashing_steps_back_for_everything_else(distant: DistantHasher) -> None:
-    assert os.sched_getscheduler(_the_process(distant)) == os.SCHED_IDLE != os.sched_getscheduler(0)
+    process = _the_process(distant)
+    threads = {
+        int(each.name): os.sched_getscheduler(int(each.name)) for each in Path(f"/proc/{process}/task").iterdir()
+    }
+    assert threads.pop(process) == os.SCHED_BATCH != os.sched_getscheduler(0)
+    assert set(threads.values()) == {os.SCHED_IDLE}
+    assert os.getpriority(os.PRIO_PROCESS, process) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+
+
+def test_who_gets_no_spare_time_hashes_all_the_same_and_goes_back_to_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare_time, passed, others = SpareTime(), count(), threading.Event()
+    here = threading.get_ident()
+
+    def work() -> str:
+        if threading.get_ident() == here:
+            return "here"
+        others.wait(PATIENCE_SECONDS)
+        return "there"
+
+    with monkeypatch.context() as patched:
+        patched.setattr("capsvc.hasher._waited", lambda: float(next(passed)))
+        assert spare_time.spend(work) == "here"
+    assert spare_time.spend(work) == "here", "the thread is still at the work before"
+    others.set()
+    wanted = time.monotonic() + PATIENCE_SECONDS
+    while spare_time.spend(work) != "there":
+        assert time.monotonic() < wanted
 
 
 def test_a_password_stands_in_no_list_of_processes(distant: DistantHasher) -> None:
