@@ -10,8 +10,10 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
 install = { $(APT) install -y --no-install-recommends $(1) > /dev/null 2>&1 || \
 	{ $(APT) update && $(APT) install -y --no-install-recommends $(1) > /dev/null; }; }
 STAMP := $(VENV)/.ready
+# All that is installed takes half a minute to compile. What CI does not import needs not be.
+COMPILED := $(if $(filter true,$(CI)),--no-compile)
 
-.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak interop interop-packages browser-packages database-packages screenshots million notebooks prove packages server-packages unit-packages wheel clean
+.PHONY: run test lint format bench cluster cluster-packages crash compiler contract flood fuzz soak tests interop interop-packages browser-packages database-packages screenshots million notebooks prove packages server-packages unit-packages wheel clean
 
 # What foreign libraries leave between runs: npm's packages, Go's compiled objects.
 INTEROP ?= $(CURDIR)/$(VENV)/interop
@@ -20,10 +22,14 @@ run: $(STAMP)
 	@$(BIN)/capsvc init --if-missing
 	@$(BIN)/capsvc serve
 
-# What tests need of Debian and npm comes while Python's packages do.
+# What tests need of Debian and npm comes while Python's packages do, and types are checked while tests wait.
 test:
-	@$(MAKE) --no-print-directory -j 2 lint $(if $(filter true,$(CI)),packages)
-	$(BIN)/pytest -n 3 --dist worksteal
+	@$(MAKE) --no-print-directory -j 2 $(STAMP) $(if $(filter true,$(CI)),packages)
+	@$(MAKE) --no-print-directory -j 2 tests lint
+
+# A test that calls make is no part of this one.
+tests:
+	MAKEFLAGS= $(BIN)/pytest -n 3 --dist worksteal
 
 # One after the other, whatever runs beside them: they wait for the same lock.
 packages:
@@ -146,7 +152,7 @@ $(STAMP): pyproject.toml
 		echo "python3 has no venv here: on Debian, apt-get install python3-venv"; exit 1; }
 	@echo "setting up $(VENV): this takes a minute, once"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[postgres,oidc]' --group test
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(COMPILED) --editable '.[postgres,oidc]' --group test
 	@touch $@
 
 clean:

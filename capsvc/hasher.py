@@ -122,7 +122,10 @@ def main() -> None:
     for line in sys.stdin.buffer:
         with _turn(turns):
             answer = spare_time.spend(partial(_answer, hasher, json.loads(line)))
-        print(json.dumps(answer), flush=True)
+        try:
+            print(json.dumps(answer), flush=True)
+        except BrokenPipeError:  # who asked was killed
+            break
     os._exit(0)  # though the thread may still wait for the processor
 
 

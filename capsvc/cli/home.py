@@ -80,13 +80,13 @@ def serve(
 ) -> None:
     """Serve the home over HTTP."""
     import uvicorn
-    from uvicorn.supervisors import Multiprocess
 
     from capsvc import process
     from capsvc.home import Home
     from capsvc.http.app import application
     from capsvc.http.connections import Connection
     from capsvc.http.service import Service
+    from capsvc.http.workers import Workers
     from capsvc.logs import SERVER_LOGS
 
     given = {"CAPSVC_HOST": host, "CAPSVC_PORT": str(port) if port >= 0 else "", "CAPSVC_WORKERS": str(workers or "")}
@@ -119,7 +119,7 @@ def serve(
     typer.echo(_greeting(home, address), err=True)
     if settings.workers > 1:
         service.close()
-        Multiprocess(config, sockets=[listening]).run()
+        Workers(config, sockets=[listening]).run()
     else:
         # Once it has ended gracefully, uvicorn raises the signal that it was ended by again: to end well is 0.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +117,16 @@ def test_a_process_that_was_killed_is_replaced_and_nobody_is_refused(distant: Di
     process = _the_process(distant)
     os.kill(process, signal.SIGKILL)
     assert _the_process(distant) != process
+
+
+def test_a_process_of_which_the_asker_was_killed_ends_without_a_word() -> None:
+    command = [sys.executable, "-m", "capsvc.hasher", json.dumps({"turns": [], "parameters": PARAMETERS})]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.close()
+        _, told = process.communicate(json.dumps({"password": b"x".hex()}).encode() + b"\n", PATIENCE_SECONDS)
+    assert (process.returncode, told) == (0, b"")
 
 
 def test_nothing_is_left_of_a_hasher_that_was_closed() -> None:

@@ -20,6 +20,8 @@ from caveats.wire import encode_text
 from tests.capsvc.http.serving import PASSWORD, Serving, append, bearer, begin_end, make_home, serving
 
 PATIENCE_SECONDS = 90.0
+_WORKER_PATIENCE_SECONDS = 30.0
+"""For so long a worker that says nothing is waited for."""
 
 
 @dataclass
@@ -172,9 +174,18 @@ def test_a_worker_that_dies_is_replaced_and_sighup_replaces_all_while_requests_g
         assert httpx2.get(f"{service.url}/livez", trust_env=False, timeout=PATIENCE_SECONDS).status_code == 200
 
 
-def _demand_others(service: Serving, former: set[int]) -> None:
+def test_a_worker_that_is_killed_while_it_is_asked_whether_it_lives_is_replaced_at_once(tmp_path: Path) -> None:
+    with serving(make_home(tmp_path / "home"), "--workers", "2") as service:
+        first = _workers(service)
+        os.kill(first[0], signal.SIGSTOP)
+        time.sleep(1.5)  # by now it was asked, as it is every half second, and does not answer
+        os.kill(first[0], signal.SIGKILL)
+        _demand_others(service, {first[0]}, _WORKER_PATIENCE_SECONDS - 5)
+
+
+def _demand_others(service: Serving, former: set[int], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until two workers answer that are none of the former."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while former & set(_workers(service)) or len(_workers(service)) != 2:
         assert time.monotonic() < deadline
         with suppress(httpx2.TransportError):  # of a worker that was killed
