@@ -47,7 +47,11 @@ class Live:
 
     def resident(self) -> list[float]:
         """The resident memory of each worker, with the processes that hash for it, in MB."""
-        return [sum(map(resident_mb, (each, *_hashers(each)))) for each in self.workers]
+        return [alone + hashing for alone, hashing in self.resident_parts()]
+
+    def resident_parts(self) -> list[tuple[float, float]]:
+        """The resident memory of each worker alone, and of the processes that hash for it, in MB."""
+        return [(resident_mb(each), sum(map(resident_mb, _hashers(each)))) for each in self.workers]
 
     def descriptors(self) -> int:
         """How many files and connections all workers have open."""
