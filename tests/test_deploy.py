@@ -48,6 +48,7 @@ def test_the_unit_claims_what_the_documentation_says() -> None:
         "User=capsvc", "StateDirectory=capsvc", "UMask=0077", "ProtectSystem=strict", "PrivateTmp=yes",
         "NoNewPrivileges=yes", "CapabilityBoundingSet=", "MemoryDenyWriteExecute=yes", "LimitCORE=0",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "SystemCallFilter=@system-service",
+        "SystemCallFilter=sched_setscheduler setpriority",
     ):  # fmt: skip
         assert line in lines, line
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)

@@ -134,6 +134,23 @@ def test_a_process_of_which_the_asker_was_killed_ends_without_a_word() -> None:
     assert (process.returncode, told) == (0, b"")
 
 
+def test_where_a_sandbox_forbids_a_lower_priority_it_hashes_all_the_same() -> None:
+    code = """
+import os, sys
+def forbidden(number):
+    raise PermissionError(1, "Operation not permitted")
+os.nice = forbidden
+from capsvc import hasher
+hasher.main()
+"""
+    given = json.dumps({"turns": [], "parameters": PARAMETERS})
+    asked = json.dumps({"password": PASSWORD.encode().hex(), "hash": hash_of(PASSWORD).encode().hex()})
+    told = subprocess.run(
+        [sys.executable, "-c", code, given], input=asked + "\n", capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (told.stdout, told.stderr) == ('"match"\n', "")
+
+
 def test_nothing_is_left_of_a_hasher_that_was_closed() -> None:
     before = set(_processes())
     hasher = DistantHasher(**PARAMETERS)
